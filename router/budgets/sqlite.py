@@ -1,0 +1,310 @@
+"""The default ledger: one SQLite file, safe under threads, processes and power loss.
+
+WAL with synchronous=FULL: a commit that returned is on disk. Every operation is one
+BEGIN IMMEDIATE transaction. `balances` is a running total of `holds` and `entries`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from router.budgets._connect import RESTORE, open_file
+from router.budgets._rows import BALANCE_KEYS, ENTRY_SELECT, entry_from_row, micros
+from router.budgets.ledger import Balance, Entry, EntryKind, Hold, Reservation, Settlement
+from router.errors import BudgetExceededError, CorruptLedgerError, LedgerError
+from router.money import format_usd, to_usd
+from router.types import Cost, Usage
+
+
+class SQLiteLedger:
+    """A ledger in the file `path` (created with its directory), or in memory for `":memory:"`.
+
+    Raises:
+        LedgerError: the path cannot be created or written.
+        CorruptLedgerError: the file is not a ledger, or is damaged; it is left untouched.
+
+    >>> ledger = SQLiteLedger(":memory:")
+    >>> list(ledger.entries())
+    []
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._pid = 0
+
+    def reserve(self, reservation: Reservation) -> None:
+        """Set the amount aside in all holds or in none (see `Ledger.reserve`)."""
+        record = json.dumps(asdict(reservation.record), sort_keys=True)
+        with self._transaction() as db:
+            known = db.execute(
+                "SELECT amount, record FROM reservations WHERE id = ?", (reservation.id,)
+            ).fetchone()
+            if known:
+                if known != (reservation.amount, record):
+                    raise LedgerError(f"reservation {reservation.id!r} exists with other contents")
+                return
+            for hold, balance in zip(
+                reservation.holds, _balances(db, reservation.holds), strict=True
+            ):
+                if (
+                    hold.hard
+                    and balance.spent + balance.reserved + reservation.amount > hold.limit
+                ):
+                    raise _exceeded(hold, balance, reservation.amount)
+            db.execute(
+                "INSERT INTO reservations VALUES (?, ?, ?, ?, ?)",
+                (
+                    reservation.id,
+                    micros(reservation.at),
+                    micros(reservation.lease_until),
+                    reservation.amount,
+                    record,
+                ),
+            )
+            db.execute(
+                "INSERT INTO open_reservations VALUES (?, ?)",
+                (reservation.id, micros(reservation.lease_until)),
+            )
+            for hold in reservation.holds:
+                account = (hold.key, micros(hold.window_start))
+                db.execute("INSERT INTO holds VALUES (?, ?, ?)", (reservation.id, *account))
+                db.execute(
+                    "INSERT INTO balances (key, window_start, reserved) VALUES (?, ?, ?) "
+                    "ON CONFLICT DO UPDATE SET reserved = reserved + excluded.reserved",
+                    (*account, reservation.amount),
+                )
+
+    def settle(self, reservation_id: str, settlement: Settlement) -> Entry:
+        """Turn a reservation into spend; see `Ledger.settle`."""
+        with self._transaction() as db:
+            amount = _amount(db, reservation_id)
+            past = _resolution(db, reservation_id)
+            if past is None:
+                self._resolve(db, reservation_id, "settle", amount, settlement)
+            elif past.kind == "settle":
+                if (past.cost, past.usage) != (settlement.cost.pico, settlement.usage):
+                    raise LedgerError(f"{reservation_id!r} was settled with another cost already")
+            else:  # expired or released: the truth arrives late and the difference is booked
+                self._correct(db, reservation_id, past, settlement)
+            return _last_entry(db, reservation_id)
+
+    def release(self, reservation_id: str, *, at: datetime, outcome: str) -> None:
+        """Return a reservation whose call was not charged; see `Ledger.release`."""
+        nothing = Settlement(at=at, usage=Usage(), cost=Cost(pico=0), outcome=outcome)
+        with self._transaction() as db:
+            amount = _amount(db, reservation_id)
+            past = _resolution(db, reservation_id)
+            if past is None:
+                self._resolve(db, reservation_id, "release", amount, nothing)
+            elif past.kind == "expire":
+                self._correct(db, reservation_id, past, nothing)
+            elif past.kind == "settle":
+                raise LedgerError(f"{reservation_id!r} is settled and can no longer be released")
+
+    def sweep(self, now: datetime) -> int:
+        """Charge every reservation past its lease in full; see `Ledger.sweep`."""
+        with self._transaction() as db:
+            lost = db.execute(
+                "SELECT o.id, r.amount, r.record FROM open_reservations o "
+                "JOIN reservations r ON r.id = o.id WHERE o.lease_until < ?",
+                (micros(now),),
+            ).fetchall()
+            for reservation_id, amount, record in lost:
+                assumed = Settlement(
+                    at=now,
+                    usage=Usage(estimated=True),
+                    cost=Cost(pico=amount, rates_id=json.loads(record)["rates_id"]),
+                    outcome="lost",
+                )
+                self._resolve(db, reservation_id, "expire", amount, assumed)
+            return len(lost)
+
+    def balances(self, holds: Sequence[Hold]) -> list[Balance]:
+        """The balance of each hold's account in its window."""
+        with self._lock, self._errors():
+            return _balances(self._db(), holds)
+
+    def entries(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Entry]:
+        """Entries with since <= at < until, oldest first."""
+        low = micros(since) if since else -(2**63)
+        high = micros(until) if until else 2**63 - 1
+        with self._lock, self._errors():
+            rows = self._db().execute(
+                f"{ENTRY_SELECT} WHERE e.at >= ? AND e.at < ? ORDER BY e.seq",
+                (low, high),
+            )
+            found = [entry_from_row(row) for row in rows]
+        return iter(found)
+
+    def check(self) -> None:
+        """Read the whole file and compare the running totals with the entries.
+
+        Raises:
+            CorruptLedgerError: damaged pages, or totals that the entries do not add up to.
+        """
+        with self._lock, self._errors():
+            db = self._db()
+            verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            wrong = db.execute(BALANCE_KEYS).fetchall()
+        if verdict != "ok" or wrong:
+            detail = verdict if verdict != "ok" else f"{len(wrong)} balances differ from entries"
+            raise CorruptLedgerError(f"ledger {self.path}: {detail}. {RESTORE}")
+
+    def close(self) -> None:
+        """Close the file. A later call opens it again."""
+        with self._lock:
+            if self._connection is not None and self._pid == os.getpid():
+                self._connection.close()
+            self._connection = None
+
+    def _resolve(
+        self, db: sqlite3.Connection, rid: str, kind: EntryKind, amount: int, end: Settlement
+    ) -> None:
+        _insert_entry(db, rid, kind, end, end.cost.pico, max(0, end.cost.pico - amount))
+        db.execute("DELETE FROM open_reservations WHERE id = ?", (rid,))
+        _move(db, rid, spent=end.cost.pico, reserved=-amount)
+
+    def _correct(self, db: sqlite3.Connection, rid: str, past: Entry, truth: Settlement) -> None:
+        delta = truth.cost.pico - past.cost
+        done = db.execute(
+            "SELECT cost FROM entries WHERE reservation_id = ? AND kind = 'correct'", (rid,)
+        ).fetchone()
+        if done:
+            if done[0] != delta:
+                raise LedgerError(f"{rid!r} was corrected to another cost already")
+            return
+        _insert_entry(db, rid, "correct", truth, delta, 0)
+        _move(db, rid, spent=delta, reserved=0)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._errors():
+            db = self._db()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise LedgerError(
+                f"ledger {self.path}: {error}. Check that its directory exists and can be "
+                "written, or choose another with Client(ledger=...) or CENTROUTE_LEDGER."
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise CorruptLedgerError(f"ledger {self.path}: {error}. {RESTORE}") from error
+
+    def _db(self) -> sqlite3.Connection:
+        # A connection must not be carried over a fork: the child opens its own.
+        if self._connection is None or self._pid != os.getpid():
+            self._connection, self._pid = open_file(self.path), os.getpid()
+        return self._connection
+
+
+def _balances(db: sqlite3.Connection, holds: Sequence[Hold]) -> list[Balance]:
+    found = []
+    for hold in holds:
+        row = db.execute(
+            "SELECT spent, reserved FROM balances WHERE key = ? AND window_start = ?",
+            (hold.key, micros(hold.window_start)),
+        ).fetchone()
+        found.append(Balance(spent=row[0], reserved=row[1]) if row else Balance())
+    return found
+
+
+def _amount(db: sqlite3.Connection, rid: str) -> int:
+    row = db.execute("SELECT amount FROM reservations WHERE id = ?", (rid,)).fetchone()
+    if row is None:
+        raise LedgerError(f"no reservation {rid!r} in this ledger")
+    return int(row[0])
+
+
+def _resolution(db: sqlite3.Connection, rid: str) -> Entry | None:
+    row = db.execute(
+        f"{ENTRY_SELECT} WHERE e.reservation_id = ? AND e.kind <> 'correct'",
+        (rid,),
+    ).fetchone()
+    return entry_from_row(row) if row else None
+
+
+def _last_entry(db: sqlite3.Connection, rid: str) -> Entry:
+    row = db.execute(
+        f"{ENTRY_SELECT} WHERE e.reservation_id = ? ORDER BY e.seq DESC LIMIT 1",
+        (rid,),
+    ).fetchone()
+    return entry_from_row(row)
+
+
+def _insert_entry(
+    db: sqlite3.Connection, rid: str, kind: EntryKind, end: Settlement, cost: int, overage: int
+) -> None:
+    values: tuple[Any, ...] = (
+        kind,
+        micros(end.at),
+        rid,
+        cost,
+        overage,
+        end.usage.input_tokens,
+        end.usage.cache_read_tokens,
+        end.usage.cache_write_tokens,
+        end.usage.output_tokens,
+        end.usage.reasoning_tokens,
+        int(end.usage.estimated),
+        end.outcome,
+        end.finish_reason,
+        end.seconds,
+    )
+    db.execute(
+        "INSERT INTO entries (kind, at, reservation_id, cost, overage, input_tokens, "
+        "cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, estimated, "
+        f"outcome, finish_reason, seconds) VALUES ({', '.join('?' * len(values))})",
+        values,
+    )
+
+
+def _move(db: sqlite3.Connection, rid: str, *, spent: int, reserved: int) -> None:
+    # A reservation settles in the window it was made in, however late.
+    db.execute(
+        "UPDATE balances SET spent = spent + ?, reserved = reserved + ? WHERE (key, window_start) "
+        "IN (SELECT key, window_start FROM holds WHERE reservation_id = ?)",
+        (spent, reserved, rid),
+    )
+
+
+def _exceeded(hold: Hold, balance: Balance, amount: int) -> BudgetExceededError:
+    left = max(0, hold.limit - balance.spent - balance.reserved)
+    until = (
+        f"; it resets at {hold.resets_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        if hold.resets_at
+        else ""
+    )
+    return BudgetExceededError(
+        f"the budget of {hold.name} has {format_usd(left)} left and this call may cost up to "
+        f"{format_usd(amount)}{until}. Nothing was sent. Lower max_tokens, allow a cheaper "
+        "candidate, or raise the limit.",
+        budget=hold.name,
+        limit=to_usd(hold.limit),
+        spent=to_usd(balance.spent),
+        reserved=to_usd(balance.reserved),
+        requested=to_usd(amount),
+        resets_at=hold.resets_at,
+    )

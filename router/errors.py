@@ -1,0 +1,212 @@
+"""Every error the library raises, as one tree.
+
+RouterError
+├── ConfigError                 a setting, file or argument that cannot be used
+│   ├── CatalogError            a catalogue file or entry: file, line, what was expected
+│   ├── UnknownModelError       no such model or alias; names the nearest
+│   │   └── RetiredModelError   it existed: says until when, and the successor
+│   ├── UnknownHostError        no such host; names those known
+│   ├── MissingKeyError         the host is known, its API key or base URL is not set
+│   ├── InvalidBudgetError      a limit, window or scope that makes no sense
+│   └── InvalidRequestError     messages, tools or parameters we can refuse before sending
+├── NoCandidateError            nobody can serve this request; `.reasons` says why, one by one
+│   ├── ContextLengthError      the prompt is longer than every context window
+│   └── UnpricedModelError      a hard budget and a model without a price
+├── BudgetExceededError         refused before any spend: which budget, what is left, until when
+├── LedgerError                 the ledger cannot be opened, read or written
+│   └── CorruptLedgerError      the file is not a ledger, or is damaged; it is left untouched
+└── ProviderError               the host answered with an error, or did not answer
+    ├── AuthenticationError     401, 403
+    ├── InsufficientBalanceError 402: the account at the host is empty
+    ├── BadRequestError         400, 404, 413, 422 and the like: our request was refused
+    ├── RateLimitError          429
+    ├── ServerError             5xx
+    ├── ConnectionFailedError   no connection, or it broke
+    │   └── ProviderTimeoutError no answer within the deadline
+    ├── BadResponseError        an answer that is not what the protocol says
+    └── ReplayMissError         the recording has no outcome for this prompt
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+
+class RouterError(Exception):
+    """Base of all errors raised by this library."""
+
+
+class ConfigError(RouterError):
+    """A setting, file or argument that cannot be used."""
+
+
+class CatalogError(ConfigError):
+    """A catalogue file or entry that cannot be used.
+
+    `file` and `line` (from 1) say where, as far as known.
+    """
+
+    def __init__(self, message: str, *, file: str | None = None, line: int | None = None) -> None:
+        where = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
+        super().__init__(where + message)
+        self.file = file
+        self.line = line
+
+
+class UnknownModelError(ConfigError):
+    """No model, alias or candidate of this name; `did_you_mean` names the nearest."""
+
+    def __init__(self, message: str, *, did_you_mean: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.did_you_mean = did_you_mean
+
+
+class RetiredModelError(UnknownModelError):
+    """The name was served once; `retired_at` (UTC) and `successor` say since when and what now."""
+
+    def __init__(self, message: str, *, retired_at: datetime, successor: str | None) -> None:
+        super().__init__(message, did_you_mean=(successor,) if successor else ())
+        self.retired_at = retired_at
+        self.successor = successor
+
+
+class UnknownHostError(ConfigError):
+    """No host of this name in the catalogue."""
+
+
+class MissingKeyError(ConfigError):
+    """A host was asked for whose API key or base URL is not set; `variable` is what to set."""
+
+    def __init__(self, message: str, *, variable: str) -> None:
+        super().__init__(message)
+        self.variable = variable
+
+
+class InvalidBudgetError(ConfigError, ValueError):
+    """A limit, window, zone or scope that makes no sense."""
+
+
+class InvalidRequestError(ConfigError, ValueError):
+    """A request that can be refused before anything is sent; `param` names the argument."""
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class NoCandidateError(RouterError):
+    """No candidate can serve this request; `reasons` maps each candidate to why not."""
+
+    def __init__(self, message: str, *, reasons: Mapping[str, str] | None = None) -> None:
+        self.reasons = dict(reasons or {})
+        lines = "".join(f"\n  {name}: {why}" for name, why in self.reasons.items())
+        super().__init__(message + lines)
+
+
+class ContextLengthError(NoCandidateError):
+    """The prompt is longer than the context window of every candidate."""
+
+
+class UnpricedModelError(NoCandidateError):
+    """A model without a known price was asked for under a hard budget. Unknown is never zero."""
+
+
+class BudgetExceededError(RouterError):
+    """A hard budget refused the request; nothing was sent and nothing was spent.
+
+    Amounts are USD. `resets_at` (UTC) is None when the window never ends.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        budget: str,
+        limit: Decimal,
+        spent: Decimal,
+        reserved: Decimal,
+        requested: Decimal,
+        resets_at: datetime | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.budget = budget
+        self.limit = limit
+        self.spent = spent
+        self.reserved = reserved
+        self.requested = requested
+        self.resets_at = resets_at
+
+    @property
+    def remaining(self) -> Decimal:
+        """USD neither spent nor reserved; never below zero."""
+        return max(Decimal(0), self.limit - self.spent - self.reserved)
+
+
+class LedgerError(RouterError):
+    """The ledger cannot be opened, read or written."""
+
+
+class CorruptLedgerError(LedgerError):
+    """The file is not a ledger of ours, or is damaged. It is left as it was."""
+
+
+class ProviderError(RouterError):
+    """A host answered with an error, or did not answer.
+
+    `billable` is True when the request may have been charged all the same.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        candidate: str | None = None,
+        status_code: int | None = None,
+        retry_after: float | None = None,
+        provider_request_id: str | None = None,
+        billable: bool = False,
+    ) -> None:
+        super().__init__(f"{candidate}: {message}" if candidate else message)
+        self.candidate = candidate
+        self.status_code = status_code
+        self.retry_after = retry_after
+        self.provider_request_id = provider_request_id
+        self.billable = billable
+
+
+class AuthenticationError(ProviderError):
+    """401 or 403: the key is wrong or may not use this model."""
+
+
+class InsufficientBalanceError(ProviderError):
+    """402: the account at the host is empty. Not retried there; another host may serve."""
+
+
+class BadRequestError(ProviderError):
+    """4xx: the host refused the request as it is. Not retried."""
+
+
+class RateLimitError(ProviderError):
+    """429: too many requests or too many at once."""
+
+
+class ServerError(ProviderError):
+    """5xx: the host failed or is overloaded."""
+
+
+class ConnectionFailedError(ProviderError):
+    """No connection could be made, or it broke before the answer was whole."""
+
+
+class ProviderTimeoutError(ConnectionFailedError):
+    """No answer within the deadline (seconds in the message)."""
+
+
+class BadResponseError(ProviderError):
+    """The host's answer is not what the protocol says."""
+
+
+class ReplayMissError(ProviderError):
+    """The recording holds no outcome of this model for this prompt."""

@@ -1,0 +1,243 @@
+"""The values that travel along a request: what was asked, sent, answered, used and charged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from router.money import to_usd
+
+if TYPE_CHECKING:
+    from policies.types import Decision
+    from router.catalog import Candidate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One chat request as the caller made it, before anything is decided.
+
+    `timeout` is in seconds and covers all attempts together. `extra` holds the sampling and
+    other fields that pass through to the host unchanged.
+    """
+
+    id: str
+    messages: tuple[Mapping[str, Any], ...]
+    model: str = "auto"
+    stream: bool = False
+    tools: tuple[Mapping[str, Any], ...] = ()
+    tool_choice: Any = None
+    response_format: Mapping[str, Any] | None = None
+    max_tokens: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 600.0
+    max_retries: int = 2
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether the answer must be JSON."""
+        return bool(self.response_format) and (self.response_format or {}).get("type") != "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one call, normalised over providers.
+
+    `input_tokens` includes the cached ones, `output_tokens` the reasoning ones.
+    `estimated` is True when the host did not report them and we counted.
+
+    Raises:
+        ValueError: a count is negative, or a part is larger than its whole.
+    """
+
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+
+    def __post_init__(self) -> None:
+        counts = (
+            self.input_tokens,
+            self.cache_read_tokens,
+            self.cache_write_tokens,
+            self.output_tokens,
+            self.reasoning_tokens,
+        )
+        if min(counts) < 0:
+            raise ValueError(f"token counts are not negative: {self}")
+        if self.cache_read_tokens + self.cache_write_tokens > self.input_tokens:
+            raise ValueError(f"cached tokens are part of input_tokens: {self}")
+        if self.reasoning_tokens > self.output_tokens:
+            raise ValueError(f"reasoning_tokens are part of output_tokens: {self}")
+
+    @property
+    def cache_miss_tokens(self) -> int:
+        """Input tokens that no cache held; with `cache_read_tokens` they make the input."""
+        return self.input_tokens - self.cache_read_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a usage costs under one price row, in pico-dollars (1e-12 USD).
+
+    `pico` is rounded once, up; the parts are rounded down and explain it.
+    `rates_id` names the price row, "" when the price is not known.
+    """
+
+    pico: int
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    output: int = 0
+    rates_id: str = ""
+
+    @property
+    def usd(self) -> Decimal:
+        """The cost in USD, exactly."""
+        return to_usd(self.pico)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """Quantiles of an uncertain token count: p10 <= p50 <= p90 <= p99, and its mean."""
+
+    p10: float = 0.0
+    p50: float = 0.0
+    p90: float = 0.0
+    p99: float = 0.0
+    mean: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What one candidate would do with a request, known before it is sent.
+
+    `quality` is P(correct); `basis` says on what it rests: trained, placed or prior.
+    Costs are pico-dollars: `cost` expected, `cost_p50`/`cost_p90` quantiles, `cost_ceiling` what
+    is reserved: the whole input uncached and `max_tokens` of output. All are None when the
+    candidate has no known price.
+    """
+
+    candidate: str
+    quality: float
+    basis: str
+    input_tokens: int
+    cache_read_tokens: int
+    output_tokens: Tokens
+    reasoning_tokens: Tokens
+    max_tokens: int
+    cost: int | None
+    cost_p50: int | None
+    cost_p90: int | None
+    cost_ceiling: int | None
+    rates_id: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """The expected cost in USD."""
+        return None if self.cost is None else to_usd(self.cost)
+
+    @property
+    def cost_p90_usd(self) -> Decimal | None:
+        """The cost in USD that one call in ten exceeds."""
+        return None if self.cost_p90 is None else to_usd(self.cost_p90)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One attempt: a request bound to a candidate, ready for a transport.
+
+    `timeout` (seconds) is what is left of the request's own; `max_tokens` is what was reserved,
+    None only where nothing limits the answer.
+    """
+
+    request: Request
+    candidate: Candidate
+    max_tokens: int | None
+    timeout: float
+    input_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A whole answer: the provider's JSON as it came, and the usage read from it."""
+
+    body: Mapping[str, Any]
+    usage: Usage | None
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """One piece of a streamed answer: the provider's JSON, its text, and usage if it has one."""
+
+    body: Mapping[str, Any]
+    text: str = ""
+    reasoning: str = ""
+    usage: Usage | None = None
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at one candidate, for the record: how it ended, after how long, at what cost."""
+
+    candidate: str
+    outcome: str
+    seconds: float
+    cost: Cost | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How a request was served: the decision, what was forecast, and what came of it.
+
+    While a stream is open, `usage`, `cost` and `finished_at` are still None.
+    """
+
+    request_id: str
+    decision: Decision
+    forecasts: Mapping[str, Forecast]
+    candidate: str
+    started_at: datetime
+    usage: Usage | None = None
+    cost: Cost | None = None
+    attempts: tuple[Attempt, ...] = ()
+    finished_at: datetime | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def forecast(self) -> Forecast:
+        """The forecast of the candidate that served."""
+        return self.forecasts[self.candidate]
+
+    @property
+    def host(self) -> str:
+        """Where it was served; `replay` means a recording answered, not a model."""
+        return self.candidate.rpartition("@")[2]
+
+    @property
+    def total_cost_usd(self) -> Decimal:
+        """USD of all attempts together, failed ones that were charged included."""
+        return to_usd(sum(a.cost.pico for a in self.attempts if a.cost))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What would be done with a request, decided and forecast without spending."""
+
+    decision: Decision
+    forecasts: Mapping[str, Forecast]
+    input_tokens: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def forecast(self) -> Forecast:
+        """The forecast of the chosen candidate."""
+        return self.forecasts[self.decision.chosen]
