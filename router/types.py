@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from classifiers.scores import Quantiles
 from router.money import to_usd
 
 if TYPE_CHECKING:
@@ -103,17 +104,6 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
-    """Quantiles of an uncertain token count: p10 <= p50 <= p90 <= p99, and its mean."""
-
-    p10: float = 0.0
-    p50: float = 0.0
-    p90: float = 0.0
-    p99: float = 0.0
-    mean: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
     """What one candidate would do with a request, known before it is sent.
 
@@ -128,8 +118,8 @@ class Forecast:
     basis: str
     input_tokens: int
     cache_read_tokens: int
-    output_tokens: Tokens
-    reasoning_tokens: Tokens
+    output_tokens: Quantiles
+    reasoning_tokens: Quantiles
     max_tokens: int
     cost: int | None
     cost_p50: int | None

@@ -1,0 +1,85 @@
+"""Entries of all layers merged into one consistent set of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from router.catalog.load import Entry
+from router.catalog.rates import RateRow
+from router.catalog.schema import Calendar, Endpoint, Host, Model, Rate, Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Rows by name; a later layer's row has replaced an earlier one of the same name.
+
+    Rate rows are all kept, by endpoint: which one counts is decided per instant.
+    """
+
+    hosts: dict[str, Host] = field(default_factory=dict)
+    models: dict[str, Model] = field(default_factory=dict)
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    schedules: dict[str, Schedule] = field(default_factory=dict)
+    calendars: dict[str, Calendar] = field(default_factory=dict)
+    rates: dict[str, list[RateRow]] = field(default_factory=dict)
+
+
+def merge(entries: Sequence[Entry]) -> Book:
+    """One book of these entries, later ones over earlier ones.
+
+    Raises:
+        CatalogError: a row names a host, model, mode, schedule or calendar that is not there, or
+            an endpoint claims what its model cannot do. Points at the row.
+    """
+    book = Book()
+    latest: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        row = entry.row
+        if isinstance(row, Rate):
+            book.rates.setdefault(row.endpoint, []).append(RateRow(row, entry.layer))
+            continue
+        latest[entry.table, row.name] = entry
+        if isinstance(row, Host):
+            book.hosts[row.name] = row
+        elif isinstance(row, Model):
+            book.models[row.name] = row
+        elif isinstance(row, Endpoint):
+            book.endpoints[row.name] = row
+        elif isinstance(row, Schedule):
+            book.schedules[row.name] = row
+        elif isinstance(row, Calendar):
+            book.calendars[row.name] = row
+    for entry in latest.values():
+        if isinstance(entry.row, Endpoint):
+            _check_endpoint(entry, entry.row, book)
+        elif isinstance(entry.row, Schedule) and entry.row.calendar:
+            _known(entry, "calendar", entry.row.calendar, book.calendars)
+    for entry in entries:
+        if isinstance(entry.row, Rate):
+            _known(entry, "endpoint", entry.row.endpoint, book.endpoints)
+            if entry.row.schedule:
+                _known(entry, "schedule", entry.row.schedule, book.schedules)
+    return book
+
+
+def _check_endpoint(entry: Entry, row: Endpoint, book: Book) -> None:
+    _known(entry, "host", row.host, book.hosts)
+    _known(entry, "model", row.model, book.models)
+    model = book.models[row.model]
+    for mode in (*(row.modes or ()), *row.options):
+        if mode not in model.modes:
+            raise entry.error(f"expected a mode of its model ({', '.join(model.modes)})", mode)
+    for ability, offered, able in (
+        ("tools", row.tools, model.tools),
+        ("json_mode", row.json_mode, model.json_mode),
+    ):
+        if offered and not able:
+            raise entry.error(f"expected false: the model {model.name} has no {ability}", ability)
+
+
+def _known(entry: Entry, key: str, name: str, rows: dict[str, object] | object) -> None:
+    names = list(rows) if isinstance(rows, dict) else []
+    if name not in names:
+        shown = ", ".join(sorted(names)[:12]) or "none"
+        raise entry.error(f"expected the name of a [[{key}]] row ({shown} ...), got {name!r}", key)

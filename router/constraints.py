@@ -1,0 +1,109 @@
+"""Who cannot serve a request at all, and why: hard filters, before any policy is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from router.catalog import Candidate, Rates
+from router.errors import (
+    ContextLengthError,
+    InvalidRequestError,
+    NoCandidateError,
+    RouterError,
+    UnpricedModelError,
+)
+from router.types import Request
+
+Kind = Literal["capability", "context", "price", "budget", "unfit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a candidate is out: the kind of reason, and the reason in one line."""
+
+    kind: Kind
+    reason: str
+
+
+def obstacle(
+    candidate: Candidate, request: Request, input_tokens: int, rates: Rates | None, *, hard: bool
+) -> Obstacle | None:
+    """The first thing that keeps `candidate` from serving, or None.
+
+    `hard` says whether a hard budget applies: it cannot hold for a call without a price.
+    """
+    if request.tools and not candidate.tools:
+        return Obstacle("capability", "takes no tools")
+    if request.wants_json and not candidate.json_mode:
+        return Obstacle("capability", "has no JSON mode")
+    if request.stream and not candidate.streaming:
+        return Obstacle("capability", "does not stream")
+    refused = sorted(candidate.refused_fields & request.extra.keys())
+    if refused:
+        return Obstacle("capability", f"refuses {', '.join(refused)} in this mode")
+    if input_tokens >= candidate.context_tokens:
+        return Obstacle(
+            "context",
+            f"the prompt has {input_tokens:,} tokens, its context {candidate.context_tokens:,}",
+        )
+    if rates is None and hard:
+        return Obstacle("price", "its price is not known, and a hard budget applies")
+    return None
+
+
+def nobody_left(obstacles: Mapping[str, Obstacle], input_tokens: int) -> RouterError:
+    """The error that says best why every candidate is out."""
+    if not obstacles:
+        return NoCandidateError(
+            "no candidate is configured. Set a host's API key (DEEPINFRA_API_KEY, ...) or "
+            "VLLM_BASE_URL, or pass hosts=['replay'] for recorded outcomes."
+        )
+    reasons = {name: o.reason for name, o in obstacles.items()}
+    kinds = {o.kind for o in obstacles.values()}
+    if kinds == {"context"}:
+        return ContextLengthError(
+            f"the prompt has {input_tokens:,} tokens, more than any candidate's context holds. "
+            "Shorten it, or add a model with a longer context.",
+            reasons=reasons,
+        )
+    if kinds == {"price"}:
+        return UnpricedModelError(
+            "no candidate has a known price, so a hard budget cannot hold. Add its rates in a "
+            "catalogue overlay (Client(catalog=...)), or make the budget soft (hard=False).",
+            reasons=reasons,
+        )
+    return NoCandidateError("no candidate can serve this request:", reasons=reasons)
+
+
+def check_parameters(request: Request) -> None:
+    """Refuse parameters that no host could serve.
+
+    Raises:
+        InvalidRequestError: which one, what was expected.
+    """
+    limit = request.max_tokens
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise InvalidRequestError(
+            f"max_tokens: expected a whole number from 1, got {limit!r}", param="max_tokens"
+        )
+    if not request.timeout > 0:
+        raise InvalidRequestError(
+            f"timeout: expected seconds above 0, got {request.timeout!r}", param="timeout"
+        )
+    if request.max_retries < 0:
+        raise InvalidRequestError(
+            f"max_retries: expected 0 or more, got {request.max_retries!r}", param="max_retries"
+        )
+    for name, value in request.tags.items():
+        if not (isinstance(name, str) and isinstance(value, str) and name):
+            raise InvalidRequestError(
+                f"tags: expected text names and values, got {name!r}: {value!r}", param="tags"
+            )
+    for i, tool in enumerate(request.tools):
+        if not isinstance(tool, Mapping) or tool.get("type") != "function":
+            raise InvalidRequestError(
+                f'tools[{i}]: expected {{"type": "function", "function": {{...}}}}',
+                param=f"tools[{i}]",
+            )

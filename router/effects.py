@@ -1,0 +1,78 @@
+"""What a flow may ask of the world. The drivers in `_drive.py` obey, sync or async."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from router.budgets import Hold, Reservation, Settlement
+from router.types import Call, Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Balances:
+    """Read what the holds' accounts contain; answered with `list[Balance]`."""
+
+    holds: Sequence[Hold]
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Set money aside; answered with None, or BudgetExceededError is thrown in."""
+
+    reservation: Reservation
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Turn a reservation into spend; answered with its ledger `Entry`."""
+
+    reservation_id: str
+    settlement: Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Return a reservation that was not charged; answered with None."""
+
+    reservation_id: str
+    at: datetime
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Make a call and wait for the whole answer; answered with `Reply`, or ProviderError."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Begin a streamed call; answered with None once the host has accepted it."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The next piece of the open stream; answered with `Chunk`, or None at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Hand a piece to the caller (None: the stream is open); answered when more is wanted."""
+
+    chunk: Chunk | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait for this many seconds; answered with None."""
+
+    seconds: float
+
+
+Effect: TypeAlias = Balances | Reserve | Settle | Release | Send | Open | Read | Emit | Sleep

@@ -1,0 +1,129 @@
+"""One request from prompt to answer, as a generator that does no I/O.
+
+It yields effects (`router.effects`) and is sent their answers, so the same lines serve sync and
+async. Whatever ends it (an error, Ctrl-C, cancellation, a stream closed early) is thrown in by
+the driver, and every reservation that was made is settled or released on the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from router.attempt import Ended, Stream, attempt
+from router.budgets import holds_for
+from router.catalog import Candidate
+from router.decide import decide
+from router.dispatch import after_error
+from router.effects import Balances, Effect, Sleep
+from router.errors import BudgetExceededError, ProviderError, ProviderTimeoutError, RouterError
+from router.prompts.layout import arrange
+from router.prompts.prefix import chain_of
+from router.services import Services
+from router.types import Attempt, Plan, Reply, Request, Route, Usage
+
+Flow: TypeAlias = Generator[Effect, Any, tuple[Reply | None, Route]]
+
+
+def plan(request: Request, services: Services) -> Generator[Effect, Any, Plan]:
+    """Decide and forecast, without reserving or spending."""
+    now = services.now()
+    holds = holds_for(services.budgets, request.tags, now)
+    balances = (yield Balances(holds)) if holds else []
+    return decide(request, services, holds, balances, now)
+
+
+def complete(request: Request, services: Services) -> Flow:
+    """Serve a request: plan, then try the ranking in order until one candidate answers.
+
+    Raises:
+        BudgetExceededError, NoCandidateError, InvalidRequestError: before anything was sent.
+        ProviderError: the last candidate failed; its notes name what was tried.
+    """
+    began, started_at = services.monotonic(), services.now()
+    try:
+        planned = yield from plan(request, services)
+    except RouterError as error:
+        services.telemetry.refused(type(error).__name__)
+        raise
+    route = Route(
+        request_id=request.id,
+        decision=planned.decision,
+        forecasts=planned.forecasts,
+        candidate=planned.decision.chosen,
+        started_at=started_at,
+        notes=planned.notes,
+    )
+    by_name = {c.name: c for c in services.candidates(request.model, started_at)}
+    past: list[Attempt] = []
+    stream = Stream()
+    failure: RouterError | None = None
+    ranking = planned.decision.ranking
+    for position, name in enumerate(ranking):
+        retries = 0
+        while True:
+            left = request.timeout - (services.monotonic() - began)
+            if left <= 0:
+                raise _explained(failure or _late(name, request), past)
+            route = replace(route, candidate=name)
+            try:
+                ended = yield from attempt(
+                    request, services, by_name[name], route, stream, past, left
+                )
+            except BudgetExceededError as error:  # taken by others since the plan; cheaper may fit
+                failure = error
+                break
+            except ProviderError as error:
+                failure = error
+                after = after_error(
+                    error,
+                    retries=retries,
+                    max_retries=request.max_retries,
+                    fallbacks=len(ranking) - position - 1,
+                    seconds_left=request.timeout - (services.monotonic() - began),
+                    jitter=services.random(),
+                )
+                # When the caller has part of this answer, no other candidate can continue it.
+                if stream.emitted or after.action == "raise":
+                    raise _explained(error, past) from error.__cause__
+                if after.action == "fallback":
+                    break
+                retries += 1
+                yield Sleep(after.delay)
+            else:
+                _remember(request, services, by_name[name], ended.usage)
+                return ended.reply, _finished(route, ended, past, services)
+    raise _explained(failure or _late(ranking[-1], request), past)
+
+
+def _finished(route: Route, ended: Ended, past: list[Attempt], services: Services) -> Route:
+    return replace(
+        route,
+        usage=ended.usage,
+        cost=ended.attempt.cost,
+        attempts=(*past, ended.attempt),
+        finished_at=services.now(),
+        notes=route.notes + ended.notes,
+    )
+
+
+def _remember(request: Request, services: Services, candidate: Candidate, usage: Usage) -> None:
+    """Note in the prefix index what this host has now seen."""
+    layout = arrange(request.messages, request.tools)
+    chain = chain_of(layout.messages, layout.tools)
+    now = services.now()
+    if len(chain) > 1 and layout.messages[0]["role"] == "system":
+        head = services.count_input(layout.messages[:1], tools=layout.tools or None)
+        services.prefixes.record(candidate.endpoint, chain[0], head, now)
+    services.prefixes.record(candidate.endpoint, chain[-1], usage.input_tokens, now)
+
+
+def _late(name: str, request: Request) -> ProviderTimeoutError:
+    return ProviderTimeoutError(f"no answer within {request.timeout:g} s", candidate=name)
+
+
+def _explained(error: RouterError, past: list[Attempt]) -> RouterError:
+    if len(past) > 1:
+        error.add_note("tried: " + "; ".join(f"{a.candidate}: {a.outcome}" for a in past))
+    return error

@@ -1,0 +1,110 @@
+"""Tokens and dollars of each candidate before the call, from its score and its rates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from classifiers.scores import Score
+from router.catalog import Candidate, Rates
+from router.money import format_usd
+from router.pricing import affordable_output, ceiling, cost
+from router.types import Forecast, Request, Usage
+
+_HEADROOM = 1.25
+"""Over the p99 forecast when the caller set no max_tokens: a forecast's tail is uncertain too."""
+_FEWEST = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Unaffordable:
+    """The budget cannot hold even a short answer of this candidate: what it would take at least."""
+
+    needed: int
+    reason: str
+
+
+def input_bound(candidate: Candidate, input_tokens: int, input_bytes: int) -> int:
+    """The most input tokens the host can bill.
+
+    Exact where we have the model's own vocabulary; else no byte-level vocabulary makes more
+    tokens than bytes, and 8 tokens a message cover the chat template.
+    """
+    exact = candidate.kind == "replay" or candidate.model.startswith("deepseek")
+    return input_tokens if exact else max(input_tokens, input_bytes)
+
+
+def forecast(
+    candidate: Candidate,
+    request: Request,
+    score: Score,
+    *,
+    input_tokens: int,
+    input_bytes: int,
+    cache_read_tokens: int,
+    rates: Rates | None,
+    dearest: Rates | None,
+    remaining: int | None,
+) -> Forecast | Unaffordable:
+    """Forecast one candidate.
+
+    `rates` are those expected, `dearest` the highest that may hold while the call runs;
+    `remaining` is what hard budgets still hold in pico-dollars, None without any. The ceiling
+    counts the whole input as uncached and all of `max_tokens` as used.
+    """
+    cached = min(cache_read_tokens, input_tokens)
+    bound = input_bound(candidate, input_tokens, input_bytes)
+    room = min(candidate.max_output_tokens, candidate.context_tokens - input_tokens)
+    limit = min(request.max_tokens or room, room)
+    notes = []
+    if request.max_tokens and limit < request.max_tokens:
+        notes.append(f"max_tokens lowered from {request.max_tokens:,} to {limit:,}: its cap")
+    output = score.output_tokens
+    if remaining is not None and dearest is not None:
+        least = min(limit, math.ceil(output.p90))
+        if not request.max_tokens:
+            limit = min(room, max(_FEWEST, math.ceil(output.p99 * _HEADROOM)))
+        else:
+            least = limit
+        affordable = affordable_output(remaining, bound, dearest)
+        if affordable is not None and affordable < least:
+            needed = ceiling(bound, least, dearest)
+            return Unaffordable(
+                needed, f"needs {format_usd(needed)}, the budget has {format_usd(remaining)} left"
+            )
+        if affordable is not None and affordable < limit:
+            limit = affordable
+            notes.append(f"max_tokens set to {limit:,}: what the budget can pay")
+    if rates is None or dearest is None:
+        amounts: tuple[int | None, ...] = (None, None, None, None)
+    else:
+        amounts = (
+            *(
+                cost(
+                    Usage(
+                        input_tokens=input_tokens,
+                        cache_read_tokens=cached,
+                        output_tokens=min(limit, math.ceil(tokens)),
+                    ),
+                    rates,
+                ).pico
+                for tokens in (output.mean, output.p50, output.p90)
+            ),
+            ceiling(bound, limit, dearest),
+        )
+    return Forecast(
+        candidate=candidate.name,
+        quality=score.p_correct,
+        basis=score.basis,
+        input_tokens=input_tokens,
+        cache_read_tokens=cached,
+        output_tokens=output,
+        reasoning_tokens=score.reasoning_tokens,
+        max_tokens=limit,
+        cost=amounts[0],
+        cost_p50=amounts[1],
+        cost_p90=amounts[2],
+        cost_ceiling=amounts[3],
+        rates_id=rates.id if rates else "",
+        notes=tuple(notes),
+    )

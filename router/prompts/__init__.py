@@ -1,0 +1,1 @@
+"""Prompts: canonical layout, the text that is scored, and what caches should hold."""

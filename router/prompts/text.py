@@ -1,0 +1,69 @@
+"""Reading a conversation: which text is scored, and whether it is a conversation at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from router.errors import InvalidRequestError
+
+_ROLES = ("system", "developer", "user", "assistant", "tool")
+
+
+def check_messages(messages: Any) -> tuple[Mapping[str, Any], ...]:
+    """Messages as a tuple of dicts, each with a known role and content.
+
+    Raises:
+        InvalidRequestError: what is wrong, at which position; never the text itself.
+    """
+    if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Sequence):
+        raise InvalidRequestError(
+            'messages: expected a list such as [{"role": "user", "content": "..."}], got '
+            f"{type(messages).__name__}",
+            param="messages",
+        )
+    if not messages:
+        raise InvalidRequestError("messages: expected at least one, got none", param="messages")
+    for i, message in enumerate(messages):
+        if not isinstance(message, Mapping) or message.get("role") not in _ROLES:
+            got = message.get("role") if isinstance(message, Mapping) else type(message).__name__
+            raise InvalidRequestError(
+                f"messages[{i}]: expected a dict with a role of {', '.join(_ROLES)}; got {got!r}",
+                param=f"messages[{i}].role",
+            )
+        content = message.get("content")
+        if message["role"] == "assistant":
+            empty = content is None and not message.get("tool_calls")
+        else:
+            empty = content is None
+        if empty or not isinstance(content, (str, list, tuple, type(None))):
+            raise InvalidRequestError(
+                f"messages[{i}]: expected content as text or a list of parts, "
+                f"got {type(content).__name__}",
+                param=f"messages[{i}].content",
+            )
+    if not any(message_text(m).strip() for m in messages):
+        raise InvalidRequestError("messages: all of them are empty", param="messages")
+    return tuple(messages)
+
+
+def message_text(message: Mapping[str, Any]) -> str:
+    """The text of a message; parts are joined, parts that are not text are left out."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    if not content:
+        return ""
+    return "\n".join(
+        part["text"]
+        for part in content
+        if isinstance(part, Mapping) and isinstance(part.get("text"), str)
+    )
+
+
+def scored_text(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The text a scorer reads: the last user message, or the last of any kind with text."""
+    for message in reversed(messages):
+        if message["role"] == "user":
+            return message_text(message)
+    return next((t for m in reversed(messages) if (t := message_text(m))), "")

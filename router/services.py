@@ -1,0 +1,59 @@
+"""What a flow is given: the parts a client is made of, each of them replaceable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from classifiers.scores import Score
+from policies.types import Policy
+from router.budgets import Budget
+from router.catalog import Candidate, Catalog
+from router.prompts.prefix import PrefixIndex
+from router.telemetry import Telemetry
+from router.types import Request
+
+
+class Scorer(Protocol):
+    """Anything that says how well and at what length each profile would answer a text."""
+
+    def score(self, text: str, profiles: Sequence[str]) -> Mapping[str, Score]:
+        """A score for each of `profiles`; unknown ones get a cautious prior."""
+
+
+class TokenCounter(Protocol):
+    """Counts the input tokens of a conversation, chat template included."""
+
+    def __call__(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        response_format: Mapping[str, Any] | None = None,
+        thinking: bool = False,
+    ) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The parts that decide. None of them does I/O; time and chance come in as functions.
+
+    `candidates` answers which are configured for a model name at an instant; `unfit` says why a
+    candidate should not get this request now (a recording without the prompt, a broken host).
+    """
+
+    catalog: Catalog
+    candidates: Callable[[str, datetime], Sequence[Candidate]]
+    scorer: Scorer
+    count_input: TokenCounter
+    count_text: Callable[[str], int]
+    policy: Policy
+    budgets: Sequence[Budget]
+    prefixes: PrefixIndex
+    telemetry: Telemetry
+    unfit: Callable[[Candidate, Request], str | None]
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    random: Callable[[], float]
