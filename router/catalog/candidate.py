@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -63,13 +63,15 @@ def candidates_of(endpoint: Endpoint, model: Model, host: Host) -> Iterator[Cand
         profile = (
             f"{model.name}:thinking" if mode == "thinking" and len(model.modes) > 1 else model.name
         )
+        wire_id = (options and options.model_id) or endpoint.model_id
+        able = "speciale" not in wire_id.lower()  # whatever name its weights go by
         cap = (options and options.max_output_tokens) or endpoint.max_output_tokens
         yield Candidate(
             name=f"{profile}@{host.name}",
             model=model.name,
             mode=mode,
             host=host.name,
-            model_id=(options and options.model_id) or endpoint.model_id,
+            model_id=wire_id,
             profile=profile,
             kind=endpoint.kind or host.kind,
             provider=host.provider or host.name,
@@ -79,11 +81,11 @@ def candidates_of(endpoint: Endpoint, model: Model, host: Host) -> Iterator[Cand
             api_key_required=host.api_key_required and host.api_key_env is not None,
             context_tokens=endpoint.context_tokens,
             max_output_tokens=cap,
-            tools=model.tools and endpoint.tools is not False,
-            json_mode=model.json_mode and endpoint.json_mode is not False,
+            tools=able and model.tools and endpoint.tools is not False,
+            json_mode=able and model.json_mode and endpoint.json_mode is not False,
             streaming=endpoint.streaming,
             self_hosted=host.self_hosted if endpoint.self_hosted is None else endpoint.self_hosted,
-            request_extra=MappingProxyType(options.request_extra if options else {}),
+            request_extra=deepcopy(options.request_extra) if options else {},
             ignored_fields=options.ignored_fields if options else frozenset(),
             refused_fields=options.refused_fields if options else frozenset(),
             max_tokens_field=host.max_tokens_field,

@@ -194,10 +194,10 @@ class Catalog:
             rates = self.rates(candidate, now)
             source, checked = endpoint.source, endpoint.checked
             note = "" if rates is not None else endpoint.unpriced or "price unknown"
-            if candidate.kind in _NEVER_LIVE:
-                note = "baseline only" if candidate.kind == "reference" else "cannot be called yet"
-            elif not _live(candidate, now):
+            if _gone(candidate, now):
                 note = "retired" + (f", use {endpoint.successor}" if endpoint.successor else "")
+            elif candidate.kind in _NEVER_LIVE:
+                note = "baseline only" if candidate.kind == "reference" else "cannot be called yet"
             if rates is not None:
                 source, checked = rates.source, rates.checked
             lines.append(Line(candidate, rates, source, checked, endpoint.retires_at, note))
@@ -211,11 +211,11 @@ class Catalog:
         for reading in readings(candidate, self._book.hosts):
             for index in self._indexes:
                 found = [c for c in index.get(reading.base, ()) if _at(c, reading)]
-                still = [c for c in found if c.retires_at is None or now < c.retires_at]
+                still = [c for c in found if not _gone(c, now)]
                 names = list(dict.fromkeys(c.endpoint for c in still))
                 if len(names) > 1:
                     raise UnknownModelError(
-                        f"expected the name of one endpoint, {candidate!r} fits {', '.join(names)}",
+                        f"expected one endpoint, {candidate!r} fits {', '.join(names)}",
                         did_you_mean=tuple(names),
                     )
                 if names:
@@ -228,8 +228,8 @@ class Catalog:
     def _not_found(
         self, name: str, matches: list[Candidate], now: datetime
     ) -> UnknownModelError | UnknownHostError:
-        retired = [c for c in matches if c.kind not in _NEVER_LIVE and c.retires_at is not None]
-        if retired:
+        retired = [c for c in matches if c.kind != "reference" and _gone(c, now)]
+        if retired and len(retired) == sum(c.kind != "reference" for c in matches):
             last = max(retired, key=lambda c: c.retires_at or now)
             assert last.retires_at is not None
             successor = self._book.endpoints[last.endpoint].successor
@@ -265,13 +265,17 @@ class Catalog:
         )
 
     def _no_host(self, host: str) -> UnknownHostError:
-        known = ", ".join(sorted(self._book.hosts))
+        hosts = self._book.hosts.values()
+        known = ", ".join(sorted(host.name for host in hosts if host.kind not in _NEVER_LIVE))
         return UnknownHostError(f"expected one of the hosts {known}; got {host!r}")
 
 
+def _gone(candidate: Candidate, now: datetime) -> bool:
+    return candidate.retires_at is not None and now >= candidate.retires_at
+
+
 def _live(candidate: Candidate, now: datetime) -> bool:
-    gone = candidate.retires_at is not None and now >= candidate.retires_at
-    return not gone and candidate.kind not in _NEVER_LIVE
+    return not _gone(candidate, now) and candidate.kind not in _NEVER_LIVE
 
 
 def _at(candidate: Candidate, reading: Reading) -> bool:

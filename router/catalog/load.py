@@ -46,8 +46,10 @@ def read(sources: tuple[Source, ...], layer: int) -> list[Entry]:
     for source in sources:
         if isinstance(source, Mapping):
             entries.extend(_rows(source, "", None, layer))
-        else:
+        elif isinstance(source, str | os.PathLike):
             entries.extend(_read_file(Path(source), layer))
+        else:
+            raise CatalogError(f"expected the path of a TOML file or a mapping, got {source!r}")
     seen: dict[tuple[str, str], Entry] = {}
     for entry in entries:
         key = (entry.table, row_key(entry.row))
@@ -145,7 +147,7 @@ def _explain(
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         known = ", ".join(sorted(TABLES[table].model_fields))
-        message = f"unknown key; expected one of {known}"
+        message = f"unknown key; expected one of {known}" if len(keys) == 1 else "unknown key"
     elif problem["type"] == "missing":
         message = "expected this key, it is not there"
     elif problem["type"] != "value_error":
