@@ -11,7 +11,7 @@ from router.budgets import Record, Reservation, Settlement, holds_for
 from router.catalog import Candidate
 from router.dispatch import outcome_of
 from router.effects import Effect, Emit, Open, Read, Release, Reserve, Send, Settle
-from router.errors import LedgerError, ProviderError, ProviderTimeoutError
+from router.errors import LedgerError, ProviderError, ProviderTimeoutError, RouterError
 from router.pricing import cost
 from router.prompts.layout import arrange
 from router.services import Services
@@ -20,7 +20,7 @@ from router.types import Attempt, Call, Chunk, Cost, Reply, Request, Route, Usag
 _LEASE_MARGIN = timedelta(seconds=60)
 
 
-class StreamClosed(BaseException):  # noqa: N818 - a signal from the driver, like GeneratorExit
+class StreamClosed(BaseException):
     """Thrown into a flow by its driver: the caller closed the stream before its end."""
 
 
@@ -63,7 +63,7 @@ def attempt(
     """Reserve, call, settle. A failed attempt is appended to `past` with what it cost."""
     forecast = route.forecasts[candidate.name]
     now, began = services.now(), services.monotonic()
-    holds = holds_for(services.budgets, request.tags, now)
+    holds = holds_for(services.budgets, request.tags, now, request.id)
     hard = any(hold.hard for hold in holds)
     call = Call(
         request=replace(request, tools=arrange(request.messages, request.tools).tools),
@@ -81,7 +81,13 @@ def attempt(
         holds=holds,
         record=_record(request, candidate, route),
     )
-    yield Reserve(reservation)
+    try:
+        yield Reserve(reservation)
+    except (RouterError, GeneratorExit):
+        raise
+    except BaseException as error:  # interrupted: it may have been made all the same
+        yield Release(reservation.id, services.now(), outcome_of(error))
+        raise
     observed = services.telemetry.begin(call, forecast, route.decision.policy)
     try:
         if request.stream:
@@ -99,11 +105,21 @@ def attempt(
         outcome = "closed" if isinstance(error, StreamClosed) else outcome_of(error)
         seconds = services.monotonic() - began
         charged = _charge(error, call, stream, services, reservation)
-        usage, spent = charged or (None, None)
         past.append(
-            Attempt(candidate=candidate.name, outcome=outcome, seconds=seconds, cost=spent)
+            Attempt(
+                candidate=candidate.name,
+                outcome=outcome,
+                seconds=seconds,
+                cost=charged[1] if charged else None,
+            )
         )
-        services.telemetry.end(observed, seconds=seconds, usage=usage, cost=spent, outcome=outcome)
+        services.telemetry.end(
+            observed,
+            seconds=seconds,
+            usage=charged[0] if charged else None,
+            cost=charged[1] if charged else None,
+            outcome=outcome,
+        )
         if charged is None:
             yield Release(reservation.id, services.now(), outcome)
         else:
@@ -128,7 +144,7 @@ def attempt(
         response=reply.body if reply else None,
         finish_reason=finish_reason,
     )
-    notes = ()
+    notes: tuple[str, ...] = ()
     try:
         yield Settle(
             reservation.id,

@@ -34,7 +34,7 @@ def decide(
     """
     check_parameters(request)
     layout = arrange(request.messages, request.tools)
-    candidates = services.candidates(request.model, now)
+    candidates = services.candidates(request.models, now)
     input_tokens = services.count_input(
         layout.messages, tools=layout.tools or None, response_format=request.response_format
     )
@@ -169,8 +169,8 @@ def _too_little(
     until = f"; it resets at {hold.resets_at:%Y-%m-%d %H:%M} UTC" if hold.resets_at else ""
     why = "".join(f"\n  {name}: {o.reason}" for name, o in out.items())
     return BudgetExceededError(
-        f"the budget of {hold.name} has {format_usd(max(0, _left(hold, balance)))} left; the cheapest candidate "
-        f"needs {format_usd(needed)}{until}. Nothing was sent.{why}",
+        f"the budget of {hold.name} has {format_usd(max(0, _left(hold, balance)))} left; the "
+        f"cheapest candidate needs {format_usd(needed)}{until}. Nothing was sent.{why}",
         budget=hold.name,
         limit=to_usd(hold.limit),
         spent=to_usd(balance.spent),

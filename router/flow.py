@@ -29,7 +29,7 @@ Flow: TypeAlias = Generator[Effect, Any, tuple[Reply | None, Route]]
 def plan(request: Request, services: Services) -> Generator[Effect, Any, Plan]:
     """Decide and forecast, without reserving or spending."""
     now = services.now()
-    holds = holds_for(services.budgets, request.tags, now)
+    holds = holds_for(services.budgets, request.tags, now, request.id)
     balances = (yield Balances(holds)) if holds else []
     return decide(request, services, holds, balances, now)
 
@@ -55,7 +55,7 @@ def complete(request: Request, services: Services) -> Flow:
         started_at=started_at,
         notes=planned.notes,
     )
-    by_name = {c.name: c for c in services.candidates(request.model, started_at)}
+    by_name = {c.name: c for c in services.candidates(request.models, started_at)}
     past: list[Attempt] = []
     stream = Stream()
     failure: RouterError | None = None

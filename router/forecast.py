@@ -18,7 +18,7 @@ _FEWEST = 256
 
 @dataclass(frozen=True, slots=True)
 class Unaffordable:
-    """The budget cannot hold even a short answer of this candidate: what it would take at least."""
+    """The budget cannot hold even a short answer of this candidate: what it takes at least."""
 
     needed: int
     reason: str

@@ -40,12 +40,12 @@ class TokenCounter(Protocol):
 class Services:
     """The parts that decide. None of them does I/O; time and chance come in as functions.
 
-    `candidates` answers which are configured for a model name at an instant; `unfit` says why a
+    `candidates` answers which are configured for model names at an instant; `unfit` says why a
     candidate should not get this request now (a recording without the prompt, a broken host).
     """
 
     catalog: Catalog
-    candidates: Callable[[str, datetime], Sequence[Candidate]]
+    candidates: Callable[[Sequence[str], datetime], Sequence[Candidate]]
     scorer: Scorer
     count_input: TokenCounter
     count_text: Callable[[str], int]

@@ -26,7 +26,7 @@ class Request:
 
     id: str
     messages: tuple[Mapping[str, Any], ...]
-    model: str = "auto"
+    models: tuple[str, ...] = ("auto",)
     stream: bool = False
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: Any = None

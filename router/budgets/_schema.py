@@ -23,6 +23,7 @@ MIGRATIONS: tuple[str, ...] = (
         id TEXT PRIMARY KEY REFERENCES reservations (id),
         lease_until INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+    CREATE INDEX open_by_lease ON open_reservations (lease_until);
     CREATE TABLE entries (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
         kind TEXT NOT NULL CHECK (kind IN ('settle', 'release', 'expire', 'correct')),

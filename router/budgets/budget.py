@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from router.errors import InvalidBudgetError
 from router.money import format_usd, to_pico
 
-Window = Literal["hour", "day", "week", "month", "total"]
+Window = Literal["request", "hour", "day", "week", "month", "total"]
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -21,8 +21,9 @@ class Budget:
     """A limit in USD over a calendar window, for the requests whose tags match `scope`.
 
     `scope` maps tag names to values; `"*"` gives each value of the tag a budget of its own; an
-    empty scope covers every request. Windows follow the calendar of the IANA zone `tz`: a day
-    has 23 or 25 hours when the clock changes. `hard=False` records overspending, never refuses.
+    empty scope covers every request. The window "request" caps each request; the others follow
+    the calendar of the IANA zone `tz`: a day has 23 or 25 hours when the clock changes.
+    `hard=False` records overspending and never refuses.
 
     Raises:
         InvalidBudgetError: a limit that is not a finite amount >= 0, an unknown window or zone.
@@ -67,11 +68,13 @@ class Budget:
         """Whether a request with these tags counts against this budget."""
         return all(k in tags and v in ("*", tags[k]) for k, v in self.scope.items())
 
-    def key(self, tags: Mapping[str, str]) -> str:
+    def key(self, tags: Mapping[str, str], request_id: str = "") -> str:
         """The account in the ledger: one per window kind, zone and value of each scoped tag.
 
         The limit is not part of it: a budget that is raised keeps what was spent.
         """
+        if self.window == "request":
+            return f"request/{_quoted(request_id)}"
         where = ";".join(f"{_quoted(k)}={_quoted(tags[k])}" for k in sorted(self.scope))
         return f"{self.window}/{self.tz}/{where}"
 
@@ -82,7 +85,7 @@ class Budget:
 
 def window_period(window: Window, tz: str, now: datetime) -> tuple[datetime, datetime | None]:
     """Start and end (UTC) of the calendar window of zone `tz` that holds the instant `now`."""
-    if window == "total":
+    if window in {"request", "total"}:
         return _BEGINNING, None
     if window == "hour":  # hours are counted in UTC: a local hour can come twice
         start = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

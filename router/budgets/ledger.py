@@ -30,7 +30,7 @@ class Hold:
 
 
 def holds_for(
-    budgets: Sequence[Budget], tags: Mapping[str, str], now: datetime
+    budgets: Sequence[Budget], tags: Mapping[str, str], now: datetime, request_id: str
 ) -> tuple[Hold, ...]:
     """The holds of the budgets that apply to a request with these tags at this instant."""
     holds = []
@@ -39,7 +39,7 @@ def holds_for(
             start, end = budget.period(now)
             holds.append(
                 Hold(
-                    key=budget.key(tags),
+                    key=budget.key(tags, request_id),
                     window_start=start,
                     resets_at=end,
                     limit=budget.limit_pico,
@@ -149,7 +149,7 @@ class Ledger(Protocol):
         """Turn a reservation into spend; after expiry, correct what was assumed. Idempotent."""
 
     def release(self, reservation_id: str, *, at: datetime, outcome: str) -> None:
-        """Return a reservation whose call was not charged. Idempotent."""
+        """Return a reservation whose call was not charged. Idempotent; unknown ids are ignored."""
 
     def sweep(self, now: datetime) -> int:
         """Charge every reservation past its lease in full, as an estimate; how many there were."""

@@ -44,9 +44,13 @@ class SQLiteLedger:
         self._pid = 0
 
     def reserve(self, reservation: Reservation) -> None:
-        """Set the amount aside in all holds or in none (see `Ledger.reserve`)."""
+        """Set the amount aside in all holds or in none; see `Ledger.reserve`.
+
+        What crashed processes left behind is swept first.
+        """
         record = json.dumps(asdict(reservation.record), sort_keys=True)
         with self._transaction() as db:
+            self._sweep(db, reservation.at)
             known = db.execute(
                 "SELECT amount, record FROM reservations WHERE id = ?", (reservation.id,)
             ).fetchone()
@@ -103,6 +107,8 @@ class SQLiteLedger:
         """Return a reservation whose call was not charged; see `Ledger.release`."""
         nothing = Settlement(at=at, usage=Usage(), cost=Cost(pico=0), outcome=outcome)
         with self._transaction() as db:
+            if not _exists(db, reservation_id):
+                return  # interrupted before it was made: there is nothing to return
             amount = _amount(db, reservation_id)
             past = _resolution(db, reservation_id)
             if past is None:
@@ -115,20 +121,7 @@ class SQLiteLedger:
     def sweep(self, now: datetime) -> int:
         """Charge every reservation past its lease in full; see `Ledger.sweep`."""
         with self._transaction() as db:
-            lost = db.execute(
-                "SELECT o.id, r.amount, r.record FROM open_reservations o "
-                "JOIN reservations r ON r.id = o.id WHERE o.lease_until < ?",
-                (micros(now),),
-            ).fetchall()
-            for reservation_id, amount, record in lost:
-                assumed = Settlement(
-                    at=now,
-                    usage=Usage(estimated=True),
-                    cost=Cost(pico=amount, rates_id=json.loads(record)["rates_id"]),
-                    outcome="lost",
-                )
-                self._resolve(db, reservation_id, "expire", amount, assumed)
-            return len(lost)
+            return self._sweep(db, now)
 
     def balances(self, holds: Sequence[Hold]) -> list[Balance]:
         """The balance of each hold's account in its window."""
@@ -169,6 +162,22 @@ class SQLiteLedger:
             if self._connection is not None and self._pid == os.getpid():
                 self._connection.close()
             self._connection = None
+
+    def _sweep(self, db: sqlite3.Connection, now: datetime) -> int:
+        lost = db.execute(
+            "SELECT o.id, r.amount, r.record FROM open_reservations o "
+            "JOIN reservations r ON r.id = o.id WHERE o.lease_until < ?",
+            (micros(now),),
+        ).fetchall()
+        for reservation_id, amount, record in lost:
+            assumed = Settlement(
+                at=now,
+                usage=Usage(estimated=True),
+                cost=Cost(pico=amount, rates_id=json.loads(record)["rates_id"]),
+                outcome="lost",
+            )
+            self._resolve(db, reservation_id, "expire", amount, assumed)
+        return len(lost)
 
     def _resolve(
         self, db: sqlite3.Connection, rid: str, kind: EntryKind, amount: int, end: Settlement
@@ -229,6 +238,11 @@ def _balances(db: sqlite3.Connection, holds: Sequence[Hold]) -> list[Balance]:
         ).fetchone()
         found.append(Balance(spent=row[0], reserved=row[1]) if row else Balance())
     return found
+
+
+def _exists(db: sqlite3.Connection, rid: str) -> bool:
+    row = db.execute("SELECT 1 FROM reservations WHERE id = ?", (rid,)).fetchone()
+    return row is not None
 
 
 def _amount(db: sqlite3.Connection, rid: str) -> int:

@@ -17,7 +17,12 @@ from router.prompts.text import message_text
 # What changes from call to call and, near the front, makes every later token a cache miss.
 _VOLATILE = (
     ("a timestamp", re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")),
-    ("a UUID", re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I)),
+    (
+        "a UUID",
+        re.compile(
+            r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE
+        ),
+    ),
 )
 
 

@@ -1,0 +1,63 @@
+"""Honest numbers from held-out rows: Platt scaling and conformal quantiles, numpy only."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+def sigmoid(logits: Array) -> Array:
+    """1 / (1 + exp(-x)), without overflow."""
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float64)
+
+
+def platt(logits: Array, targets: Array, prior_strength: float = 5.0) -> tuple[float, float]:
+    """Slope and offset (a, b) so that sigmoid(a * logit + b) matches `targets` in [0, 1].
+
+    `prior_strength` pulls towards (1, 0) as that many imagined rows would: a small held-out
+    fold must not turn a scale over. Newton's method; the slope never falls below 0.05.
+    """
+    weights = np.array([1.0, 0.0])
+    design = np.stack([logits, np.ones_like(logits)], axis=1)
+    for _ in range(50):
+        p = sigmoid(design @ weights)
+        gradient = design.T @ (p - targets) + prior_strength * (weights - [1.0, 0.0])
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + prior_strength * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        weights = weights - step
+        if np.abs(step).max() < 1e-10:
+            break
+    return max(0.05, float(weights[0])), float(weights[1])
+
+
+def shift_to_mean(logits: Array, mean: float) -> float:
+    """The shift s for which mean(sigmoid(logits + s)) is `mean`, by bisection."""
+    if not 0.0 < mean < 1.0:
+        raise ValueError(f"expected a mean accuracy between 0 and 1, got {mean}")
+    low, high = -30.0, 30.0
+    for _ in range(80):
+        middle = 0.5 * (low + high)
+        if float(sigmoid(logits + middle).mean()) < mean:
+            low = middle
+        else:
+            high = middle
+    return 0.5 * (low + high)
+
+
+def conformal_quantile(residuals: Array, level: float) -> float:
+    """The ceil((n + 1) * level)-th smallest residual; below the median, mirrored.
+
+    With exchangeable rows the next residual stays under it with probability `level` at least
+    (above, for levels below one half). The largest one when n is too small for the level.
+    """
+    if residuals.size == 0:
+        raise ValueError("expected at least one held-out residual, got none")
+    if level < 0.5:
+        return -conformal_quantile(-residuals, 1.0 - level)
+    n = residuals.size
+    rank = min(n, math.ceil((n + 1) * level - 1e-9))
+    return float(np.sort(residuals)[rank - 1])

@@ -1,0 +1,173 @@
+"""The arguments of clients and calls: their types, and a checked request out of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeAlias, TypedDict
+
+from policies.types import Policy
+from router.budgets import Budget, Ledger, Window
+from router.catalog import Catalog
+from router.errors import InvalidRequestError
+from router.prompts.text import check_messages
+from router.services import Scorer
+from router.types import Request
+
+CatalogSource: TypeAlias = str | Path | Mapping[str, Any]
+BudgetLike: TypeAlias = Budget | str | int | Decimal
+
+
+class ClientArguments(TypedDict, total=False):
+    """Settings of a client; all are optional."""
+
+    hosts: Sequence[str] | None
+    """Hosts to choose from; by default those whose key or address is set, else `replay`."""
+    candidates: Sequence[str] | None
+    """Models or candidates that `model="auto"` chooses from, instead of all at the hosts."""
+    catalog: Catalog | CatalogSource | Sequence[CatalogSource] | None
+    """TOML files or mappings laid over the shipped catalogue, or a catalogue of your own."""
+    policy: Policy | str | Path | None
+    """A callable, a preset's name or a TOML file; "balanced" by default."""
+    budgets: BudgetLike | Sequence[BudgetLike]
+    """Budgets that every request must keep to; a plain amount is one without end, in USD."""
+    ledger: Ledger | str | Path | None
+    """A path, ":memory:", or a ledger; by default a file in the user's state directory."""
+    keys: Mapping[str, str] | None
+    """API keys by host, instead of the environment's."""
+    base_urls: Mapping[str, str] | None
+    """Base URLs by host, instead of the catalogue's or the environment's."""
+    tags: Mapping[str, str] | None
+    """Tags of every request: what budgets are scoped by and reports are grouped by."""
+    timeout: float
+    """Seconds for a whole request, retries and fallbacks included; 600 by default."""
+    max_retries: int
+    """Retries at one candidate before the next is tried; 2 by default."""
+    metric_tags: Sequence[str]
+    """Tags that become labels of metrics; none by default."""
+    scorer: Scorer | None
+    """Your own scorer instead of the shipped one."""
+    now: Callable[[], datetime]
+    """The clock: an aware instant in UTC."""
+    environ: Mapping[str, str] | None
+    """Read instead of `os.environ`."""
+
+
+class CallArguments(TypedDict, total=False):
+    """Arguments of a call besides messages, budget and stream; OpenAI's names and meanings."""
+
+    model: str | Sequence[str]
+    """ "auto", a model ("deepseek-v3.2:thinking"), a candidate ("deepseek-v3.2@novita"), or
+    several of them to choose from."""
+    tags: Mapping[str, str] | None
+    timeout: float | None
+    max_retries: int | None
+    max_tokens: int | None
+    max_completion_tokens: int | None
+    tools: Sequence[Mapping[str, Any]] | None
+    tool_choice: Any
+    parallel_tool_calls: bool | None
+    response_format: Mapping[str, Any] | None
+    temperature: float | None
+    top_p: float | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    logprobs: bool | None
+    top_logprobs: int | None
+    reasoning_effort: str | None
+    user: str | None
+    extra_body: Mapping[str, Any] | None
+    """Fields of a host's own; those that decide what is spent are refused here."""
+
+
+_OURS = frozenset(
+    (
+        "model",
+        "tags",
+        "timeout",
+        "max_retries",
+        "max_tokens",
+        "max_completion_tokens",
+        "tools",
+        "tool_choice",
+        "response_format",
+        "extra_body",
+        "stream",
+    )
+)
+_PASSED_ON = frozenset(CallArguments.__annotations__) - _OURS
+
+# What decides how much is spent, or where, goes through arguments, never through `extra_body`.
+_PROTECTED = _OURS | {
+    "messages",
+    "stream_options",
+    "max_new_tokens",
+    "n",
+    "best_of",
+    "use_beam_search",
+    "thinking",
+    "reasoning",
+    "chat_template_kwargs",
+}
+
+
+def request_from(
+    messages: Any,
+    arguments: Mapping[str, Any],
+    *,
+    tags: Mapping[str, str],
+    timeout: float,
+    max_retries: int,
+) -> Request:
+    """A checked request; `tags`, `timeout` and `max_retries` are the client's defaults.
+
+    Raises:
+        InvalidRequestError: which argument, what was expected.
+        TypeError: an argument of no such name.
+    """
+    given = {k: v for k, v in arguments.items() if v is not None}
+    if unknown := sorted(given.keys() - _OURS - _PASSED_ON):
+        raise TypeError(
+            f"create() got an unexpected keyword argument {unknown[0]!r}; a host's own fields go "
+            "into extra_body={...}"
+        )
+    extra_body = given.get("extra_body", {})
+    if taken := sorted(_PROTECTED & extra_body.keys()):
+        raise InvalidRequestError(
+            f"extra_body: {', '.join(taken)} would change what was reserved or decided; use the "
+            "argument of that name, or name a candidate such as 'deepseek-v3.2:thinking'",
+            param="extra_body",
+        )
+    model = given.get("model", "auto")
+    names = (model,) if isinstance(model, str) else tuple(model)
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise InvalidRequestError(
+            f"model: expected a name, several, or 'auto'; got {model!r}", param="model"
+        )
+    return Request(
+        id=uuid.uuid4().hex,
+        messages=check_messages(messages),
+        models=names,
+        stream=bool(given.get("stream", False)),
+        tools=tuple(given.get("tools", ())),
+        tool_choice=given.get("tool_choice"),
+        response_format=given.get("response_format"),
+        max_tokens=given.get("max_tokens", given.get("max_completion_tokens")),
+        extra={k: v for k, v in given.items() if k in _PASSED_ON} | dict(extra_body),
+        tags={**tags, **given.get("tags", {})},
+        timeout=given.get("timeout", timeout),
+        max_retries=given.get("max_retries", max_retries),
+    )
+
+
+def budgets_from(
+    given: BudgetLike | Sequence[BudgetLike], window: Window = "total"
+) -> tuple[Budget, ...]:
+    """Budgets out of budgets and plain amounts in USD; an amount is one over `window`."""
+    many = [given] if isinstance(given, (Budget, str, int, float, Decimal)) else list(given)
+    return tuple(b if isinstance(b, Budget) else Budget(b, window) for b in many)

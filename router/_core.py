@@ -1,0 +1,254 @@
+"""What `Client` and `AsyncClient` share: settings, the portfolio, the parts that decide."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from policies.types import Policy
+from router._arguments import BudgetLike, CatalogSource, budgets_from, request_from
+from router._clock import utcnow
+from router.budgets import Ledger
+from router.catalog import Candidate, Catalog
+from router.errors import NoCandidateError, UnknownModelError
+from router.prompts.prefix import PrefixIndex
+from router.services import Scorer, Services
+from router.telemetry import Telemetry
+from router.transports.access import Access, missing_key
+from router.types import Request
+
+if TYPE_CHECKING:
+    from router.transports.discovery import Served
+
+
+class Core:
+    """The settings of a client, and what follows from them. Opens nothing until it is needed."""
+
+    def __init__(
+        self,
+        *,
+        hosts: Sequence[str] | None = None,
+        candidates: Sequence[str] | None = None,
+        catalog: Catalog | CatalogSource | Sequence[CatalogSource] | None = None,
+        policy: Policy | str | Path | None = None,
+        budgets: BudgetLike | Sequence[BudgetLike] = (),
+        ledger: Ledger | str | Path | None = None,
+        keys: Mapping[str, str] | None = None,
+        base_urls: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        timeout: float = 600.0,
+        max_retries: int = 2,
+        metric_tags: Sequence[str] = (),
+        scorer: Scorer | None = None,
+        now: Callable[[], datetime] = utcnow,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        env = os.environ if environ is None else environ
+        self.access = Access(environ=env, keys=keys or {}, base_urls=base_urls or {})
+        self.budgets = budgets_from(budgets)
+        self.tags = dict(tags or {})
+        self.timeout, self.max_retries = timeout, max_retries
+        self.now = now
+        self.catalog = _catalog(catalog)
+        self._hosts = tuple(hosts) if hosts is not None else None
+        self._names = tuple(candidates) if candidates is not None else None
+        self._policy = policy
+        self._scorer = scorer
+        self._telemetry = Telemetry(metric_tags)
+        self._prefixes = PrefixIndex()
+        self._ledger: Ledger | None = None
+        self._ledger_at = ledger
+        self._served: dict[str, Served] = {}
+        self._services: Services | None = None
+        self._lock = threading.RLock()
+        for host in (*(self._hosts or ()), *self.access.keys, *self.access.base_urls):
+            self.catalog.candidates(at=now(), hosts=[host])  # raises UnknownHostError
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger; the default is a file in the user's state directory."""
+        with self._lock:
+            if self._ledger is None:
+                at = self._ledger_at
+                if at is None:
+                    at = default_ledger_path(self.access.environ)
+                if isinstance(at, (str, Path)):
+                    from router.budgets.sqlite import SQLiteLedger
+
+                    at = SQLiteLedger(at)
+                self._ledger = at
+            return self._ledger
+
+    def services(self) -> Services:
+        """The parts that decide, put together at the first request."""
+        with self._lock:
+            if self._services is None:
+                from policies import load_policy
+                from router import tokens
+                from router.transports.replay import unfit
+
+                self.discover()
+                policy = self._policy
+                if policy is None or isinstance(policy, (str, Path)):
+                    policy = load_policy(policy or "balanced")
+                self._services = Services(
+                    catalog=self.catalog,
+                    candidates=self.candidates,
+                    scorer=self._scorer or _default_scorer(),
+                    count_input=tokens.count_messages,
+                    count_text=tokens.count,
+                    policy=policy,
+                    budgets=self.budgets,
+                    prefixes=self._prefixes,
+                    telemetry=self._telemetry,
+                    unfit=unfit,
+                    now=self.now,
+                    monotonic=time.monotonic,
+                    random=random.random,
+                )
+            return self._services
+
+    def request(self, messages: Any, arguments: Mapping[str, Any]) -> Request:
+        """A checked request out of the arguments of a call; see `request_from`."""
+        return request_from(
+            messages,
+            arguments,
+            tags=self.tags,
+            timeout=self.timeout,
+            max_retries=self.max_retries,
+        )
+
+    def services_for(
+        self, budget: BudgetLike | Sequence[BudgetLike] | None, *, spending: bool
+    ) -> Services:
+        """Services with the budgets of this call added; a plan may name hosts without a key."""
+        services = self.services()
+        if budget is not None:
+            services = replace(services, budgets=(*self.budgets, *budgets_from(budget, "request")))
+        if not spending:
+            services = replace(services, candidates=self.known_candidates)
+        return services
+
+    def candidates(self, models: Sequence[str], at: datetime) -> Sequence[Candidate]:
+        """The candidates that these names stand for and that are configured.
+
+        Raises:
+            UnknownModelError, RetiredModelError, UnknownHostError: by name.
+            MissingKeyError: known, but no host of it is configured.
+        """
+        found: dict[str, Candidate] = {}
+        for name in models:
+            for candidate in self._portfolio(at) if name == "auto" else self._named(name, at):
+                found[candidate.name] = candidate
+        return tuple(found.values())
+
+    def known_candidates(self, models: Sequence[str], at: datetime) -> Sequence[Candidate]:
+        """The same for planning: whatever the catalogue knows, configured or not."""
+        found: dict[str, Candidate] = {}
+        for name in models:
+            chosen = self._portfolio(at) if name == "auto" else self.catalog.find(name, at=at)
+            found.update({c.name: c for c in chosen})
+        return tuple(found.values())
+
+    def _portfolio(self, at: datetime) -> Sequence[Candidate]:
+        if self._names is not None:
+            return self.candidates(self._names, at)
+        if self._hosts is not None:
+            chosen = self.catalog.candidates(at=at, hosts=self._hosts)
+            for candidate in chosen:
+                if variable := self.access.missing(candidate.host, candidate):
+                    raise missing_key(candidate.host, variable)
+            return [c for c in chosen if self._is_served(c)]
+        live = [c for c in self.catalog.candidates(at=at) if self._usable(c)]
+        if live or any(served.problem for served in self._served.values()):
+            return live
+        return self.catalog.candidates(at=at, hosts=["replay"])
+
+    def _named(self, name: str, at: datetime) -> Sequence[Candidate]:
+        found = self.catalog.find(name, at=at)
+        usable = [c for c in found if self._usable(c)]
+        if not usable and self._replays and "@" not in name:
+            try:
+                usable = list(self.catalog.find(f"{name}@replay", at=at))
+            except UnknownModelError:
+                usable = []
+        if usable:
+            return usable
+        first = found[0]
+        if variable := self.access.missing(first.host, first):
+            raise missing_key(first.host, variable)
+        served = self._served.get(first.host)
+        raise NoCandidateError(
+            f"{first.host} does not serve {name!r}",
+            reasons={first.name: served.problem or f"serves {', '.join(served.models)}"}
+            if served
+            else None,
+        )
+
+    @property
+    def _replays(self) -> bool:
+        return self._hosts is None or "replay" in self._hosts
+
+    def _usable(self, candidate: Candidate) -> bool:
+        allowed = self._hosts is None or candidate.host in self._hosts
+        reachable = self.access.missing(candidate.host, candidate) is None
+        return allowed and reachable and self._is_served(candidate)
+
+    def _is_served(self, candidate: Candidate) -> bool:
+        served = self._served.get(candidate.host)
+        return served is None or candidate.model_id in served.models
+
+    def discover(self) -> None:
+        """Ask the self-hosted servers that are configured which models they serve."""
+        from router.transports.discovery import SELF_HOSTED, ask, overlay_for
+
+        for name, host in self.catalog.hosts.items():
+            wanted = self._hosts is None or name in self._hosts
+            if host.kind not in SELF_HOSTED or not wanted or self.access.missing(name, host):
+                continue
+            served = ask(name, host, self.access)
+            self._served[name] = served
+            known = {e.model_id for e in self.catalog.endpoints if e.host == name}
+            new = {m: context for m, context in served.models.items() if m not in known}
+            if new:
+                self.catalog = self.catalog.overlay(overlay_for(name, new))
+
+    def close(self) -> None:
+        """Close the ledger."""
+        if self._ledger is not None:
+            self._ledger.close()
+
+
+def default_ledger_path(environ: Mapping[str, str]) -> Path:
+    """Where the ledger is kept when nobody says: CENTROUTE_LEDGER, else the state directory."""
+    if path := environ.get("CENTROUTE_LEDGER"):
+        return Path(path)
+    if state := environ.get("XDG_STATE_HOME"):
+        return Path(state) / "centroute" / "ledger.sqlite3"
+    if local := environ.get("LOCALAPPDATA"):
+        return Path(local) / "centroute" / "ledger.sqlite3"
+    return Path("~/.local/state/centroute/ledger.sqlite3").expanduser()
+
+
+def _catalog(given: Catalog | CatalogSource | Sequence[CatalogSource] | None) -> Catalog:
+    if isinstance(given, Catalog):
+        return given
+    if given is None:
+        return Catalog.default()
+    if isinstance(given, (str, Path, Mapping)):
+        return Catalog.default().overlay(given)
+    return Catalog.default().overlay(*given)
+
+
+def _default_scorer() -> Scorer:
+    from classifiers import load_default
+
+    scorer: Scorer = load_default()
+    return scorer

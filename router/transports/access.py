@@ -1,0 +1,79 @@
+"""Keys and addresses: which hosts are configured, from arguments and the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from router.errors import MissingKeyError
+
+
+class Reachable(Protocol):
+    """What access needs to know of a candidate or host."""
+
+    @property
+    def base_url(self) -> str | None: ...
+    @property
+    def base_url_env(self) -> str | None: ...
+    @property
+    def api_key_env(self) -> str | None: ...
+    @property
+    def api_key_required(self) -> bool: ...
+    @property
+    def kind(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where API keys and base URLs come from: `keys` and `base_urls` by host name, then `environ`.
+
+    Its repr never shows a key.
+    """
+
+    environ: Mapping[str, str] = field(repr=False, default_factory=dict)
+    keys: Mapping[str, str] = field(repr=False, default_factory=dict)
+    base_urls: Mapping[str, str] = field(default_factory=dict)
+
+    def base_url(self, host: str, target: Reachable) -> str | None:
+        """The host's base URL without a slash at its end, None when it is not set."""
+        from_env = self.environ.get(target.base_url_env) if target.base_url_env else None
+        url = self.base_urls.get(host) or from_env or target.base_url
+        return url.rstrip("/") if url else None
+
+    def key(self, host: str, target: Reachable) -> str | None:
+        """The host's API key, None when it is not set."""
+        from_env = self.environ.get(target.api_key_env) if target.api_key_env else None
+        return self.keys.get(host) or from_env or None
+
+    def missing(self, host: str, target: Reachable) -> str | None:
+        """The environment variable that must be set before this host can be used, or None."""
+        if target.kind == "replay":
+            return None
+        if self.base_url(host, target) is None:
+            return target.base_url_env or f"base_urls[{host!r}]"
+        if target.api_key_required and self.key(host, target) is None:
+            return target.api_key_env
+        return None
+
+    def require(self, host: str, target: Reachable) -> tuple[str, str | None]:
+        """Base URL and key of a host.
+
+        Raises:
+            MissingKeyError: names the variable to set.
+        """
+        missing = self.missing(host, target)
+        url = self.base_url(host, target)
+        if missing or url is None:
+            raise missing_key(host, missing or "its base URL")
+        return url, self.key(host, target)
+
+
+def missing_key(host: str, variable: str) -> MissingKeyError:
+    """The error for a host that was asked for and is not configured."""
+    return MissingKeyError(
+        f"host {host!r} is not configured: set {variable}, or pass "
+        f"Client(keys={{{host!r}: ...}}) or base_urls. Without any key, Client(hosts=['replay']) "
+        "answers from recorded outcomes.",
+        variable=variable,
+    )

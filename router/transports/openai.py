@@ -1,0 +1,157 @@
+"""The OpenAI-compatible wire format, with DeepSeek's and vLLM's differences. No I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from router.errors import (
+    AuthenticationError,
+    BadRequestError,
+    BadResponseError,
+    InsufficientBalanceError,
+    ProviderError,
+    RateLimitError,
+    ServerError,
+)
+from router.prompts.text import message_text
+from router.types import Call, Chunk, Reply
+from router.usage import parse_usage
+
+_LONGEST_MESSAGE = 300
+
+
+def body_of(call: Call) -> dict[str, Any]:
+    """The JSON body of a call. What the candidate's mode needs goes before the caller's extras."""
+    request, candidate = call.request, call.candidate
+    body: dict[str, Any] = {
+        "model": candidate.model_id,
+        "messages": [dict(m) for m in request.messages],
+        "stream": request.stream,
+    }
+    if request.stream:
+        body["stream_options"] = {"include_usage": True}
+    if request.tools:
+        body["tools"] = list(request.tools)
+        if request.tool_choice is not None:
+            body["tool_choice"] = request.tool_choice
+    if request.response_format is not None:
+        body["response_format"] = dict(request.response_format)
+    if call.max_tokens is not None:
+        body[candidate.max_tokens_field] = call.max_tokens
+    ignored = candidate.ignored_fields
+    return (body | {k: v for k, v in request.extra.items() if k not in ignored}) | dict(
+        candidate.request_extra
+    )
+
+
+def reply_from(content: bytes, call: Call) -> Reply:
+    """The reply in a whole response body; DeepSeek may put blank lines before the JSON.
+
+    Raises:
+        BadResponseError: not JSON, or not a chat completion. The call was probably charged.
+    """
+    try:
+        body = json.loads(content)
+        choice = body["choices"][0]
+        message = choice["message"]
+    except (ValueError, LookupError, TypeError):
+        raise BadResponseError(
+            "the answer is not a chat completion", candidate=call.candidate.name, billable=True
+        ) from None
+    _one_name_for_reasoning(message)
+    return Reply(
+        body=body, usage=parse_usage(body.get("usage")), finish_reason=choice.get("finish_reason")
+    )
+
+
+def chunk_from(data: str, call: Call) -> Chunk:
+    """The chunk in one SSE data field.
+
+    Raises:
+        ProviderError: the host reports an error inside the stream, or sends what is no chunk.
+    """
+    try:
+        body = json.loads(data)
+        choices = body.get("choices") or []
+    except (ValueError, AttributeError):
+        raise BadResponseError(
+            "a piece of the stream is not JSON", candidate=call.candidate.name, billable=True
+        ) from None
+    if body.get("error"):
+        raise ServerError(
+            "the stream broke off: " + _message(body, call),
+            candidate=call.candidate.name,
+            billable=True,
+        )
+    delta = (choices[0].get("delta") or {}) if choices else {}
+    _one_name_for_reasoning(delta)
+    # Usage comes with the last choice (DeepSeek) or in a chunk of its own without choices.
+    return Chunk(
+        body=body,
+        text=delta.get("content") or "",
+        reasoning=delta.get("reasoning_content") or "",
+        usage=parse_usage(body.get("usage")),
+        finish_reason=choices[0].get("finish_reason") if choices else None,
+    )
+
+
+def error_from(
+    status: int, headers: Mapping[str, str], content: bytes, call: Call, *, now: datetime
+) -> ProviderError:
+    """The error that an HTTP status of 400 or more stands for."""
+    kinds = {401: AuthenticationError, 402: InsufficientBalanceError, 403: AuthenticationError}
+    if status >= 500:
+        kind: type[ProviderError] = ServerError
+    else:
+        kind = RateLimitError if status == 429 else kinds.get(status, BadRequestError)
+    try:
+        body = json.loads(content)
+    except ValueError:
+        body = None
+    return kind(
+        f"HTTP {status}: {_message(body, call)}",
+        candidate=call.candidate.name,
+        status_code=status,
+        retry_after=_retry_after(headers.get("retry-after"), now),
+        provider_request_id=headers.get("x-request-id"),
+    )
+
+
+def _message(body: Any, call: Call) -> str:
+    """The host's own words, as far as they can be shown: they may repeat the prompt."""
+    found: Any = None
+    if isinstance(body, dict):
+        error = body.get("error")  # vLLM: {"error": "Unauthorized"}, {"detail": "Not Found"}
+        found = error.get("message") if isinstance(error, dict) else error or body.get("detail")
+    if not isinstance(found, str) or not found:
+        return "no explanation was given"
+    for message in call.request.messages:
+        text = message_text(message).strip()
+        if text and (text[:40] in found or repr(text[:40])[1:-1] in found):
+            return "the host's explanation repeats the prompt and is left out"
+    return found if len(found) <= _LONGEST_MESSAGE else found[:_LONGEST_MESSAGE] + "..."
+
+
+def _retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds in a Retry-After header: a number, or an HTTP date."""
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())
+
+
+def _one_name_for_reasoning(message: dict[str, Any]) -> None:
+    # vLLM and OpenRouter say `reasoning`, DeepSeek says `reasoning_content`.
+    if message.get("reasoning_content") is None and isinstance(message.get("reasoning"), str):
+        message["reasoning_content"] = message["reasoning"]
