@@ -116,10 +116,12 @@ def _outcomes(table: Any, ids: Sequence[str]) -> Outcomes:
     where = {prompt_id: row for row, prompt_id in enumerate(ids)}
     names = {key: name for name, keys in PROFILES.items() for key in keys}
     table = table[table.score.notna() & table.prompt_id.isin(where)]
-    whole = table.token_kind.isin(list(WHOLE_TOKEN_KINDS)).to_numpy()
-    whole &= ~table.source.isin(list(NO_LENGTHS_FROM)).to_numpy()
-    whole &= ~(table.reasoning_tokens > 0).to_numpy()
-    whole &= ~table.model.str.fullmatch(r"qwen3-\w+-think").to_numpy(dtype=bool)
+    whole = (
+        table.token_kind.isin(list(WHOLE_TOKEN_KINDS))
+        & ~table.source.isin(list(NO_LENGTHS_FROM))
+        & ~(table.reasoning_tokens > 0)
+        & ~table.model.str.fullmatch(r"qwen3-\w+-think")
+    ).to_numpy(dtype=bool)
     pairs = list(zip(table.source, table.model, strict=True))
     models = [names.get(pair, names.get(("*", pair[1]), pair[1])) for pair in pairs]
     rows = [where[prompt_id] for prompt_id in table.prompt_id]

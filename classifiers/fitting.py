@@ -29,7 +29,7 @@ class Fitted:
     """Everything `export` needs; `matrix` (n, d) is kept for evaluation.
 
     `loose` and `tight` are offsets and residuals of the pooled length, for a model of unknown
-    and of known verbosity.
+    verbosity (all models pooled) and of known verbosity (the median head).
     """
 
     matrix: Any
@@ -93,7 +93,6 @@ def fit(
     centre = length.scale(matrix[judged.row])
     scale = spread_of(spread(matrix[judged.row]))
     residual = np.log1p(judged.tokens) - centre
-    within = _within_model(residual, judged, calibration)
     return Fitted(
         matrix=matrix,
         vectorizer=vectorizer,
@@ -103,7 +102,10 @@ def fit(
         pool_length=length.scale,
         spread=spread,
         loose=_offsets(residual / scale),
-        tight=_offsets(within / scale),
+        tight=(
+            np.median([head.offsets_ for head in lengths.values()], axis=0),
+            np.median([head.residuals_ for head in lengths.values()], axis=0),
+        ),
     )
 
 

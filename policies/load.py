@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from policies.cheapest import cheapest
+from policies.compose import sparing
 from policies.threshold import threshold
 from policies.types import Policy
 from policies.utility import utility
@@ -30,6 +31,7 @@ def load_policy(source: str | Path) -> Policy:
 
         policy = "utility"
         answer_value_usd = "0.01"
+        sparing = 0.05    # optional: wraps it in `sparing`
 
     Raises:
         ValueError: no such preset or file, not TOML, an unknown policy or parameter.
@@ -46,11 +48,12 @@ def load_policy(source: str | Path) -> Policy:
         parameters: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path}: not TOML: {error}") from None
-    name = parameters.pop("policy", None)
+    name, share = parameters.pop("policy", None), parameters.pop("sparing", None)
     if name not in _KNOWN:
         raise ValueError(f"{path}: policy: expected one of {', '.join(_KNOWN)}; got {name!r}")
     try:
-        return _KNOWN[name](**parameters)
+        policy = _KNOWN[name](**parameters)
+        return policy if share is None else sparing(policy, share)
     except TypeError as error:
         raise ValueError(f"{path}: {error}") from None
     except ValueError as error:

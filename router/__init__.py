@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Quote,
         cheapest,
         load_policy,
+        sparing,
         threshold,
         utility,
     )
@@ -70,7 +71,7 @@ _ERRORS = (
     "UnpricedModelError"
 )
 _HOMES = {
-    "policies": "Context Decision Policy Quote cheapest load_policy threshold utility",
+    "policies": "Context Decision Policy Quote cheapest load_policy sparing threshold utility",
     "router.budgets": "Budget",
     "router.budgets.sqlite": "SQLiteLedger",
     "router.catalog": "Candidate Catalog Rates",
@@ -131,6 +132,7 @@ __all__ = [
     "cheapest",
     "load_policy",
     "recorded_prompts",
+    "sparing",
     "threshold",
     "utility",
 ]

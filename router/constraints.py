@@ -74,6 +74,13 @@ def nobody_left(obstacles: Mapping[str, Obstacle], input_tokens: int) -> RouterE
             "catalogue overlay (Client(catalog=...)), or make the budget soft (hard=False).",
             reasons=reasons,
         )
+    if kinds == {"unfit"}:
+        return NoCandidateError(
+            "no candidate is fit to serve this request now. Recordings answer the prompts of "
+            "router.recorded_prompts() only; to go live set a host's key, such as "
+            "DEEPINFRA_API_KEY, or VLLM_BASE_URL.",
+            reasons=reasons,
+        )
     return NoCandidateError("no candidate can serve this request:", reasons=reasons)
 
 

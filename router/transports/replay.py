@@ -18,10 +18,7 @@ def unfit(candidate: Candidate, request: Request) -> str | None:
     """Why a replayed candidate cannot answer this request, or None."""
     if candidate.kind != "replay" or _outcome(candidate, request) is not None:
         return None
-    return (
-        "no recorded outcome for this prompt; router.recorded_prompts() lists those there are. "
-        "To go live set a host's key, such as DEEPINFRA_API_KEY"
-    )
+    return "the recording has no outcome of it for this prompt"
 
 
 class ReplayTransport:

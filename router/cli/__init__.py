@@ -1,0 +1,36 @@
+"""The command line: `python -m router`, or `centroute`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from router.errors import RouterError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when it worked, 1 when it could not, 2 for a wrong command line."""
+    from router.cli import catalog, chat, doctor, plan, report
+    from router.cli import demo as demo_command
+
+    parser = argparse.ArgumentParser(
+        prog="centroute",
+        description="Cost-aware routing and budgeting for large language models.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in (demo_command, plan, chat, report, catalog, doctor):
+        command.add_to(commands)
+    given = parser.parse_args(arguments)
+    try:
+        return int(given.run(given))
+    except RouterError as error:
+        notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
+        print(f"{type(error).__name__}: {error}{notes}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `... | head`
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130

@@ -1,0 +1,83 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from router.client import Client
+from router.errors import ConfigError
+from router.money import format_usd
+from router.types import Forecast
+
+
+def add_client_options(parser: argparse.ArgumentParser) -> None:
+    """Settings of the client."""
+    parser.add_argument(
+        "--model", action="append", metavar="NAME", help="auto, a model, or several"
+    )
+    parser.add_argument(
+        "--host", action="append", metavar="HOST", help="choose from these hosts only"
+    )
+    parser.add_argument("--policy", metavar="NAME|FILE", help="a preset or a TOML file")
+    parser.add_argument(
+        "--catalog", action="append", metavar="FILE", help="your catalogue overlay"
+    )
+    parser.add_argument("--budget", metavar="USD", help="cap of this request")
+    parser.add_argument("--max-tokens", type=int, metavar="N")
+    parser.add_argument("--ledger", metavar="FILE", help="the ledger to use")
+
+
+def client_from(given: argparse.Namespace) -> Client:
+    """A client with these settings."""
+    return Client(
+        hosts=given.host,
+        policy=given.policy,
+        catalog=given.catalog,
+        ledger=given.ledger,
+    )
+
+
+def call_from(given: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of `plan` and `create` with these settings."""
+    return {
+        "model": given.model or "auto",
+        "budget": given.budget,
+        "max_tokens": given.max_tokens,
+    }
+
+
+def prompt_from(given: argparse.Namespace) -> list[dict[str, str]]:
+    """The prompt on the command line, or standard input for "-"."""
+    text = sys.stdin.read() if given.prompt == "-" else given.prompt
+    if not text.strip():
+        raise ConfigError("expected a prompt, or - to read it from standard input; got none")
+    return [{"role": "user", "content": text}]
+
+
+def forecast_row(forecast: Forecast) -> list[str]:
+    """A forecast as a row of a table."""
+    return [
+        forecast.candidate,
+        f"{forecast.quality:.2f}",
+        forecast.basis,
+        f"{forecast.output_tokens.p50:,.0f}",
+        f"{forecast.output_tokens.p90:,.0f}",
+        *(
+            "unknown" if amount is None else format_usd(amount)
+            for amount in (forecast.cost_p50, forecast.cost_p90, forecast.cost_ceiling)
+        ),
+    ]
+
+
+FORECAST_COLUMNS = (
+    "candidate",
+    "P(correct)",
+    "basis",
+    "tokens p50",
+    "p90",
+    "cost p50",
+    "p90",
+    "ceiling",
+)

@@ -1,0 +1,216 @@
+"""`centroute demo`: the whole job on recorded prompts, with no key and no network."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from policies import sparing, utility
+from router._clock import utcnow
+from router.budgets import Budget
+from router.cli.output import Output, add_json
+from router.client import Client
+from router.demo.chart import draw
+from router.demo.compare import Point, baselines, frontier, mixed, table_of
+from router.demo.routing import PORTFOLIO, Served, route_all
+from router.errors import ConfigError, LedgerError
+from router.money import format_usd, to_usd
+from router.transports.recording import Recorded, recorded_prompts
+from router.types import Plan
+
+TODAY = (
+    "deepseek-v3.2@deepinfra",
+    "deepseek-v3.2:thinking@deepinfra",
+    "deepseek-v3.2-speciale@azure",
+    "mixtral-8x7b-instruct-v0.1@vllm",
+)
+"""The same prompts are planned, not sent, over these at today's rates."""
+_VALUE = "0.02"
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("demo", help="route recorded prompts under a budget")
+    parser.add_argument("--out", default="demo-out", metavar="DIR", help="for CSV, PNG and ledger")
+    parser.add_argument("--budget", default="0.50", metavar="USD")
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Route, compare, report."""
+    out = Output(as_json=given.json)
+    directory = _fresh(Path(given.out))
+    prompts = recorded_prompts(source="zeroeval")
+    budget = Budget(given.budget)
+    policy = sparing(utility(_VALUE), 0.05)
+    out.line(
+        f"{len(prompts)} public prompts (GSM8K, CRUXEval) that no shipped weight has seen,\n"
+        "answered from recorded outcomes of real models: host `replay`, no network.\n"
+        f"A right answer is worth ${_VALUE}; the budget is {budget.name}.\n"
+    )
+    began = time.monotonic()
+    with Client(
+        candidates=PORTFOLIO, policy=policy, budgets=budget, ledger=directory / "ledger.sqlite3"
+    ) as client:
+        now = utcnow()
+        served = list(route_all(client, out.track(prompts, "routing")))
+        seconds = time.monotonic() - began
+        report = client.report(["day", "model", "tag:dataset"])
+        spent, left = client.status()[0].spent, client.status()[0].remaining
+        table = table_of(prompts, client.catalog, now)
+        csv = report.to_csv(directory / "spend.csv")
+    if report.total != spent:
+        raise LedgerError(f"the report says {report.total} USD, the ledger {spent}")
+    _shares(out, served)
+    ours = Point(
+        "this run",
+        sum(s.score for s in served) / len(served),
+        sum(s.route.cost.pico for s in served if s.route and s.route.cost),
+    )
+    others = baselines(table)
+    _comparison(out, ours, [mixed(others, ours.cost), *others])
+    _forecasts(out, served)
+    refused = sum(s.route is None for s in served)
+    kept = sum(s.wanted_more for s in served)
+    out.line(
+        f"\nBudget: limit {budget.limit} USD, spent {spent:f}, left {left:f}.\nIt refused "
+        f"{refused} prompts and kept a dearer candidate out of {kept} others."
+    )
+    with Client(candidates=PORTFOLIO, ledger=":memory:") as free:
+        swept = frontier(table, [dict(_plan(free, p).forecasts) for p in prompts], now)
+    png = draw(directory / "frontier.png", ours, swept, others, len(prompts))
+    plans = _today(out, prompts)
+    out.line(f"\n{len(prompts)} requests in {seconds:.1f} s, reserved and settled one by one.")
+    out.line(f"CSV:    {csv} (total {report.total:f} USD, the ledger's to the last digit)")
+    out.line(f"chart:  {png or 'needs matplotlib: pip install centroute[plots]'}")
+    out.line(f"ledger: {directory / 'ledger.sqlite3'}")
+    out.data(
+        {
+            "prompts": len(prompts),
+            "refused": refused,
+            "quality": ours.quality,
+            "spent_usd": spent,
+            "left_usd": left,
+            "baselines": {
+                p.name: {"quality": p.quality, "cost_usd": to_usd(p.cost)} for p in others
+            },
+            "planned_today": plans,
+            "csv": str(csv),
+            "chart": str(png),
+        }
+    )
+    return 0
+
+
+def _fresh(directory: Path) -> Path:
+    """The directory, without the ledger of an earlier run: its spend would count."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for old in directory.glob("ledger.sqlite3*"):
+            old.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot use {directory}: {error.strerror}. Name another directory with --out."
+        ) from error
+    return directory
+
+
+def _plan(client: Client, recorded: Recorded, **arguments: Any) -> Plan:
+    return client.plan([{"role": "user", "content": recorded.prompt}], **arguments)
+
+
+def _shares(out: Output, served: Sequence[Served]) -> None:
+    rows = []
+    for name in PORTFOLIO:
+        mine = [s for s in served if s.route and s.route.candidate == name]
+        cost = sum(s.route.cost.pico for s in mine if s.route and s.route.cost)
+        right = sum(s.score for s in mine) / len(mine) if mine else 0.0
+        rows.append(
+            (
+                name,
+                len(mine),
+                f"{len(mine) / len(served):.1%}",
+                f"{right:.1%}" if mine else "-",
+                format_usd(cost),
+            )
+        )
+    refused = sum(s.route is None for s in served)
+    rows.append(
+        ("refused by the budget", refused, f"{refused / len(served):.1%}", "-", "$0.000000")
+    )
+    out.table("Who answered", ("candidate", "prompts", "share", "right", "cost"), rows)
+
+
+def _comparison(out: Output, ours: Point, others: Sequence[Point]) -> None:
+    rows = [
+        (
+            point.name,
+            f"{point.quality:.1%}",
+            format_usd(point.cost),
+            f"{point.cost / ours.cost:.2f}x",
+        )
+        for point in (ours, *others)
+    ]
+    out.table(
+        "Compared (a refused prompt counts as wrong)", ("", "right", "cost", "to ours"), rows
+    )
+
+
+def _forecasts(out: Output, served: Sequence[Served]) -> None:
+    routes = [s.route for s in served if s.route]
+    rows = []
+    for name in (*PORTFOLIO, "all"):
+        mine = [r for r in routes if name in ("all", r.candidate)]
+        if not mine:
+            continue
+        expected = sum(r.forecast.cost or 0 for r in mine)
+        actual = sum(r.cost.pico for r in mine if r.cost)
+        under = sum(r.usage.output_tokens <= r.forecast.output_tokens.p90 for r in mine if r.usage)
+        over = sum(r.cost.pico > (r.forecast.cost_ceiling or 0) for r in mine if r.cost)
+        rows.append(
+            (
+                name,
+                format_usd(expected),
+                format_usd(actual),
+                f"{expected / actual - 1:+.1%}",
+                f"{under / len(mine):.1%}",
+                over,
+            )
+        )
+    columns = ("candidate", "forecast", "actual", "off by", "within p90", "over reserved")
+    out.table("Forecast against actual", columns, rows)
+
+
+def _today(out: Output, prompts: Sequence[Recorded]) -> dict[str, Any]:
+    """Plan the prompts over today's candidates; nothing is sent and nothing is spent."""
+    chosen: Counter[str] = Counter()
+    forecast: Counter[str] = Counter()
+    everywhere: Counter[str] = Counter()
+    with Client(policy=utility(_VALUE), ledger=":memory:") as client:
+        for recorded in out.track(prompts, "planning at today's rates"):
+            planned = _plan(client, recorded, model=TODAY)
+            chosen[planned.decision.chosen] += 1
+            forecast[planned.decision.chosen] += planned.forecast.cost or 0
+            for name, one in planned.forecasts.items():
+                everywhere[name] += one.cost or 0
+    rows = [
+        (
+            name,
+            f"{chosen[name] / len(prompts):.1%}",
+            format_usd(forecast[name]),
+            format_usd(everywhere[name]),
+        )
+        for name in TODAY
+    ]
+    rows.append(("together", "100.0%", format_usd(sum(forecast.values())), ""))
+    title = "The same prompts planned at today's rates (nothing sent, nothing spent)"
+    out.table(title, ("candidate", "share", "forecast", "if all went there"), rows)
+    return {
+        name: {"share": chosen[name] / len(prompts), "forecast_usd": to_usd(forecast[name])}
+        for name in TODAY
+    }

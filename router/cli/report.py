@@ -1,0 +1,54 @@
+"""`centroute report`: spend from the ledger, on the screen and as CSV."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from typing import Any
+
+from router.cli.output import Output, add_json
+from router.client import Client
+from router.errors import ConfigError
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("report", help="spend from the ledger, by day, model, tag, ...")
+    parser.add_argument(
+        "--by",
+        default="day,model",
+        metavar="COLUMNS",
+        help="day, hour, month, model, mode, host, candidate, policy, outcome, tag, tag:NAME",
+    )
+    parser.add_argument("--since", type=_instant, metavar="ISO", help="from this instant on")
+    parser.add_argument("--until", type=_instant, metavar="ISO", help="before this instant")
+    parser.add_argument("--tz", default="UTC", metavar="ZONE", help="zone of days and months")
+    parser.add_argument("--csv", metavar="FILE", help="write CSV here")
+    parser.add_argument("--ledger", metavar="FILE", help="the ledger to read")
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Report."""
+    out = Output(as_json=given.json)
+    by = [column.strip() for column in given.by.split(",") if column.strip()]
+    with Client(ledger=given.ledger) as client:
+        report = client.report(by, since=given.since, until=given.until, tz=given.tz)
+    rows = list(report)
+    out.table("Spend", report.columns, [list(row.values()) for row in rows])
+    out.line(f"\ntotal: {report.total:f} USD")
+    if unpriced := sum(row["unpriced"] for row in rows):
+        out.line(f"{unpriced} calls had no known price and are not in this total")
+    if given.csv:
+        out.line(f"written: {report.to_csv(given.csv)}")
+    out.data({"rows": rows, "total_usd": report.total})
+    return 0
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"expected an ISO instant such as 2026-11-01, got {text!r}") from None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

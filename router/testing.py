@@ -1,0 +1,182 @@
+"""For tests of your own code: a transport without a network, and a clock you can move.
+
+>>> from router import Client
+>>> from router.testing import MockTransport, reply
+>>> transport = MockTransport(reply("Hello", input_tokens=3, output_tokens=2))
+>>> client = Client(transport=transport, keys={"deepinfra": "k"}, ledger=":memory:")
+>>> client.chat.completions.create(
+...     [{"role": "user", "content": "Hi"}], model="deepseek-v3.2@deepinfra"
+... ).text
+'Hello'
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+from router.types import Call, Chunk, Reply, Usage
+from router.usage import to_openai
+
+
+class FakeClock:
+    """An aware UTC clock that stands still until it is told: pass it as `Client(now=...)`."""
+
+    def __init__(self, start: datetime = datetime(2026, 11, 22, 12, tzinfo=UTC)) -> None:
+        self.instant = start
+
+    def __call__(self) -> datetime:
+        return self.instant
+
+    def advance(self, seconds: float) -> None:
+        """Move on."""
+        self.instant += timedelta(seconds=seconds)
+
+
+def reply(
+    text: str = "",
+    *,
+    input_tokens: int = 10,
+    output_tokens: int = 5,
+    cache_read_tokens: int = 0,
+    reasoning_tokens: int = 0,
+    finish_reason: str = "stop",
+    usage: bool = True,
+) -> Reply:
+    """A whole answer as a host would send it; `usage=False` leaves the token counts out."""
+    counted = Usage(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cache_read_tokens=cache_read_tokens,
+        reasoning_tokens=reasoning_tokens,
+    )
+    body: dict[str, Any] = {
+        "id": "mock",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "mock",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": text},
+                "finish_reason": finish_reason,
+            }
+        ],
+    }
+    if usage:
+        body["usage"] = to_openai(counted)
+    return Reply(body=body, usage=counted if usage else None, finish_reason=finish_reason)
+
+
+def chunks(answer: Reply) -> list[Chunk]:
+    """The same answer as a stream: a chunk for each word, then the usage."""
+    text = answer.body["choices"][0]["message"]["content"]
+    words = [word + " " for word in text.split(" ")[:-1]] + [text.split(" ")[-1]]
+
+    def body(delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        return {"id": "mock", "model": "mock", "choices": [choice]}
+
+    return [
+        *(Chunk(body=body({"content": word}, None), text=word) for word in words),
+        Chunk(
+            body=body({}, answer.finish_reason),
+            usage=answer.usage,
+            finish_reason=answer.finish_reason,
+        ),
+    ]
+
+
+Answer: TypeAlias = Reply | Exception | list[Chunk | Exception]
+"""A whole answer (streamed word by word if asked), an error, or a stream that may break."""
+
+
+class MockTransport:
+    """Answers from a queue and keeps the `calls` it was given; the last answer repeats."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self._answers = deque(answers)
+        self.calls: list[Call] = []
+
+    def enqueue(self, *answers: Answer) -> None:
+        """Add answers to the queue."""
+        self._answers.extend(answers)
+
+    def send(self, call: Call) -> Reply:
+        """The next answer, or the next error raised."""
+        answer = self._next(call)
+        if not isinstance(answer, Reply):
+            raise TypeError("a list of chunks answers streamed calls only")
+        return answer
+
+    def open(self, call: Call) -> MockSource:
+        """The next answer as a stream."""
+        answer = self._next(call)
+        return MockSource(list(chunks(answer)) if isinstance(answer, Reply) else answer)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def _next(self, call: Call) -> Reply | list[Chunk | Exception]:
+        self.calls.append(call)
+        if not self._answers:
+            raise LookupError("MockTransport has no answer queued")
+        answer = self._answers.popleft() if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class MockSource:
+    """A queued stream; `closed` tells whether it was let go."""
+
+    def __init__(self, pieces: list[Chunk | Exception]) -> None:
+        self._pieces = deque(pieces)
+        self.closed = False
+
+    def read(self) -> Chunk | None:
+        """The next chunk, or the next error raised."""
+        piece = self._pieces.popleft() if self._pieces else None
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+    def close(self) -> None:
+        """Let go."""
+        self.closed = True
+
+
+class AsyncMockTransport:
+    """`MockTransport` for an `AsyncClient`."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self._mock = MockTransport(*answers)
+        self.enqueue = self._mock.enqueue
+        self.calls = self._mock.calls
+
+    async def send(self, call: Call) -> Reply:
+        """The next answer, or the next error raised."""
+        return self._mock.send(call)
+
+    async def open(self, call: Call) -> AsyncMockSource:
+        """The next answer as a stream."""
+        return AsyncMockSource(self._mock.open(call))
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class AsyncMockSource:
+    """`MockSource` for an event loop."""
+
+    def __init__(self, source: MockSource) -> None:
+        self._source = source
+
+    async def read(self) -> Chunk | None:
+        """The next chunk, or the next error raised."""
+        return self._source.read()
+
+    async def close(self) -> None:
+        """Let go."""
+        self._source.close()
