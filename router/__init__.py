@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from router.budgets import Budget
     from router.budgets.sqlite import SQLiteLedger
     from router.catalog import Candidate, Catalog, Rates
-    from router.client import AsyncClient, Client
+    from router.client import Client
+    from router.client_async import AsyncClient
     from router.completion import ChatCompletion, ChatCompletionChunk
     from router.errors import (
         AuthenticationError,
@@ -75,7 +76,8 @@ _HOMES = {
     "router.budgets": "Budget",
     "router.budgets.sqlite": "SQLiteLedger",
     "router.catalog": "Candidate Catalog Rates",
-    "router.client": "AsyncClient Client",
+    "router.client": "Client",
+    "router.client_async": "AsyncClient",
     "router.completion": "ChatCompletion ChatCompletionChunk",
     "router.errors": _ERRORS,
     "router.reports": "Report",

@@ -86,6 +86,11 @@ class Core:
                 self._ledger = at
             return self._ledger
 
+    @property
+    def ready(self) -> bool:
+        """Whether the parts that decide are put together already."""
+        return self._services is not None
+
     def services(self) -> Services:
         """The parts that decide, put together at the first request."""
         with self._lock:

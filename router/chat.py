@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Self, TypeAlias, Unpack, cast, overload
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, Unpack, cast, overload
 
 from router._arguments import BudgetLike, CallArguments
-from router._drive import AsyncDrive, Drive
-from router.completion import ChatCompletion, ChatCompletionChunk, chunk_from
+from router._drive import Drive
 from router.errors import RouterError
-from router.types import Reply, Route
+from router.types import Chunk, Reply, Route
+
+if TYPE_CHECKING:
+    from router.completion import ChatCompletion, ChatCompletionChunk
 
 Messages: TypeAlias = Sequence[Mapping[str, Any]]
 Budgets: TypeAlias = BudgetLike | Sequence[BudgetLike] | None
-_Result: TypeAlias = tuple[Reply | None, Route]
+Result: TypeAlias = tuple[Reply | None, Route]
 
 
 class CompletionStream:
@@ -22,11 +24,11 @@ class CompletionStream:
     Close it, or use it in a `with` statement: what came until then is charged and no more.
     """
 
-    def __init__(self, drive: Drive[_Result]) -> None:
+    def __init__(self, drive: Drive[Result]) -> None:
         self._drive = drive
 
     @classmethod
-    def start(cls, drive: Drive[_Result]) -> CompletionStream:
+    def start(cls, drive: Drive[Result]) -> CompletionStream:
         """Run until a host has accepted the call, so that refusals are raised here."""
         drive.next()
         return cls(drive)
@@ -38,12 +40,12 @@ class CompletionStream:
         chunk = None if self._drive.done else self._drive.next()
         if chunk is None:
             raise StopIteration
-        return chunk_from(chunk)
+        return public(chunk)
 
     @property
     def route(self) -> Route:
         """How the request was served; RouterError before the end of the stream."""
-        return _route(self._drive)
+        return route_of(self._drive)
 
     def close(self) -> None:
         """Stop reading and settle what came. Idempotent."""
@@ -59,47 +61,23 @@ class CompletionStream:
         self.close()
 
 
-class AsyncCompletionStream:
-    """The same for an event loop: close it, or use it in an `async with` statement."""
+def route_of(drive: object) -> Route:
+    """The route of a finished stream.
 
-    def __init__(self, drive: AsyncDrive[_Result]) -> None:
-        self._drive = drive
-
-    @classmethod
-    async def start(cls, drive: AsyncDrive[_Result]) -> AsyncCompletionStream:
-        """Run until a host has accepted the call, so that refusals are raised here."""
-        await drive.next()
-        return cls(drive)
-
-    def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
-        return self
-
-    async def __anext__(self) -> ChatCompletionChunk:
-        chunk = None if self._drive.done else await self._drive.next()
-        if chunk is None:
-            raise StopAsyncIteration
-        return chunk_from(chunk)
-
-    @property
-    def route(self) -> Route:
-        """How the request was served; RouterError before the end of the stream."""
-        return _route(self._drive)
-
-    async def close(self) -> None:
-        """Stop reading and settle what came. Idempotent."""
-        await self._drive.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self.close()
-
-
-def _route(drive: Drive[_Result] | AsyncDrive[_Result]) -> Route:
-    if not hasattr(drive, "result"):
+    Raises:
+        RouterError: it has not ended.
+    """
+    result: Result | None = getattr(drive, "result", None)
+    if result is None:
         raise RouterError("route: the stream has not ended; read it to its end first")
-    return drive.result[1]
+    return result[1]
+
+
+def public(chunk: Chunk) -> ChatCompletionChunk:
+    """The OpenAI-shaped form; pydantic is loaded when the first one is needed."""
+    from router.completion import chunk_from
+
+    return chunk_from(chunk)
 
 
 class Completions:
@@ -148,52 +126,8 @@ class Completions:
         return cast("ChatCompletion | CompletionStream", made)
 
 
-class AsyncCompletions:
-    """`client.chat.completions` of an `AsyncClient`."""
-
-    def __init__(self, create: Callable[[Any, Any, Mapping[str, Any]], Awaitable[object]]) -> None:
-        self._create = create
-
-    @overload
-    async def create(
-        self,
-        messages: Messages,
-        *,
-        stream: Literal[False] = False,
-        budget: Budgets = None,
-        **arguments: Unpack[CallArguments],
-    ) -> ChatCompletion: ...
-    @overload
-    async def create(
-        self,
-        messages: Messages,
-        *,
-        stream: Literal[True],
-        budget: Budgets = None,
-        **arguments: Unpack[CallArguments],
-    ) -> AsyncCompletionStream: ...
-    async def create(
-        self,
-        messages: Messages,
-        *,
-        stream: bool = False,
-        budget: Budgets = None,
-        **arguments: Unpack[CallArguments],
-    ) -> ChatCompletion | AsyncCompletionStream:
-        """Answer a conversation; see `Completions.create`."""
-        made = await self._create(messages, budget, {**arguments, "stream": stream})
-        return cast("ChatCompletion | AsyncCompletionStream", made)
-
-
 class Chat:
     """`client.chat`."""
 
     def __init__(self, create: Callable[[Any, Any, Mapping[str, Any]], object]) -> None:
         self.completions = Completions(create)
-
-
-class AsyncChat:
-    """`client.chat` of an `AsyncClient`."""
-
-    def __init__(self, create: Callable[[Any, Any, Mapping[str, Any]], Awaitable[object]]) -> None:
-        self.completions = AsyncCompletions(create)

@@ -1,33 +1,31 @@
-"""The clients: OpenAI-shaped calls that know their price, keep to budgets and say why.
+"""`Client`: OpenAI-shaped calls that know their price, keep to budgets and say why.
 
-`Client` and `AsyncClient` differ only in how they drive the same flow.
+`AsyncClient` (`client_async.py`) differs only in how it drives the same flow.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from router import flow
 from router._arguments import BudgetLike, CallArguments, ClientArguments
 from router._core import Core
-from router._drive import AsyncDrive, Drive
+from router._drive import Drive
 from router.budgets.status import BudgetStatus, status
-from router.chat import AsyncChat, AsyncCompletionStream, Chat, CompletionStream
-from router.completion import ChatCompletion, completion_from
-from router.transports import AsyncTransport, Transport
-from router.transports.live import async_transport, sync_transport
+from router.chat import Chat, CompletionStream
+from router.transports import Transport
+from router.transports.live import sync_transport
 from router.types import Plan
 
 if TYPE_CHECKING:
     from router.catalog import Candidate, Catalog
+    from router.completion import ChatCompletion
     from router.reports import Report
 
 
-class _Base:
+class BaseClient:
     """What both clients offer without a call to a model."""
 
     def __init__(self, **settings: Unpack[ClientArguments]) -> None:
@@ -63,7 +61,7 @@ class _Base:
         return report_from(entries, by=by, tz=tz)
 
 
-class Client(_Base):
+class Client(BaseClient):
     """A synchronous client. Without any key it replays recorded outcomes of real models.
 
     Settings (all optional): `hosts` or `candidates` to choose from, `catalog` overlays, `policy`
@@ -112,6 +110,8 @@ class Client(_Base):
             return CompletionStream.start(drive)
         reply, route = drive.run()
         assert reply is not None
+        from router.completion import completion_from
+
         return completion_from(reply, route)
 
     def close(self) -> None:
@@ -124,57 +124,3 @@ class Client(_Base):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-class AsyncClient(_Base):
-    """The same for an event loop; takes the same settings as `Client`."""
-
-    def __init__(
-        self, *, transport: AsyncTransport | None = None, **settings: Unpack[ClientArguments]
-    ) -> None:
-        super().__init__(**settings)
-        self._transport = transport or async_transport(self._core.access)
-        # One thread is enough: a ledger commits one transaction at a time.
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="centroute-ledger")
-        self.chat = AsyncChat(self._create)
-
-    async def plan(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        *,
-        budget: BudgetLike | Sequence[BudgetLike] | None = None,
-        **arguments: Unpack[CallArguments],
-    ) -> Plan:
-        """Decide and forecast a request; see `Client.plan`."""
-        request = self._core.request(messages, arguments)
-        await asyncio.to_thread(self._core.services)
-        services = self._core.services_for(budget, spending=False)
-        planned = flow.plan(request, services)
-        return await AsyncDrive(planned, self._core.ledger, self._transport, self._executor).run()
-
-    async def _create(
-        self, messages: Any, budget: Any, arguments: Mapping[str, Any]
-    ) -> ChatCompletion | AsyncCompletionStream:
-        request = self._core.request(messages, arguments)
-        await asyncio.to_thread(self._core.services)  # the first time it reads weights from disk
-        services = self._core.services_for(budget, spending=True)
-        drive = AsyncDrive(
-            flow.complete(request, services), self._core.ledger, self._transport, self._executor
-        )
-        if request.stream:
-            return await AsyncCompletionStream.start(drive)
-        reply, route = await drive.run()
-        assert reply is not None
-        return completion_from(reply, route)
-
-    async def close(self) -> None:
-        """Close connections and the ledger."""
-        await self._transport.close()
-        self._executor.shutdown()
-        self._core.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self.close()

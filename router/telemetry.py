@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from router.money import to_usd
@@ -156,6 +155,8 @@ class _Instruments:
     """The tracer and the instruments, made when they are first needed."""
 
     def __init__(self) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
         from opentelemetry import metrics, trace
 
         try:

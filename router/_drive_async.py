@@ -1,0 +1,111 @@
+"""The driver for an event loop.
+
+Once a flow unwinds, the ledger is written to directly, so that a second cancellation cannot
+come between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from concurrent.futures import Executor
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+from router import effects
+from router._drive import keep
+from router.attempt import StreamClosed
+from router.budgets import Ledger
+from router.effects import Effect
+from router.transports import AsyncSource, AsyncTransport
+from router.types import Chunk
+
+T = TypeVar("T")
+_LEDGER = (effects.Balances, effects.Reserve, effects.Settle, effects.Release)
+
+
+class AsyncDrive(Generic[T]):
+    """Runs one flow on an event loop; the ledger works in `executor`."""
+
+    result: T
+
+    def __init__(
+        self,
+        flow: Generator[Effect, Any, T],
+        ledger: Ledger,
+        transport: AsyncTransport,
+        executor: Executor,
+    ) -> None:
+        self._flow, self._ledger, self._transport = flow, ledger, transport
+        self._executor = executor
+        self._source: AsyncSource | None = None
+        self.done = False
+
+    async def run(self) -> T:
+        """Run to the end and return what the flow returns."""
+        while not self.done:
+            await self.next()
+        return self.result
+
+    async def next(self, throw: BaseException | None = None) -> Chunk | None:
+        """Run to the next chunk that is handed out; None when there was none, or at the end."""
+        step: Callable[[Any], Effect] = self._flow.throw if throw else self._flow.send
+        answer: Any = throw
+        unwinding = throw is not None
+        while True:
+            try:
+                effect = step(answer)
+            except StopIteration as stop:
+                self.result, self.done = stop.value, True
+                await self._close_source()
+                return None
+            except BaseException:
+                self.done = True
+                await self._close_source()
+                raise
+            if isinstance(effect, effects.Emit):
+                return effect.chunk
+            try:
+                if unwinding and isinstance(effect, _LEDGER):
+                    answer = keep(self._ledger, effect)
+                else:
+                    answer = await self._obey(effect)
+                step = self._flow.send
+            except BaseException as error:  # noqa: BLE001 - the flow decides what it means
+                answer, step = error, self._flow.throw
+                unwinding = unwinding or not isinstance(error, Exception)
+
+    async def close(self) -> None:
+        """End a stream early: what came is charged, the connection is let go."""
+        if not self.done:
+            with suppress(StreamClosed):
+                await self.next(throw=StreamClosed())
+
+    async def _obey(self, effect: Effect) -> Any:
+        match effect:
+            case effects.Send(call):
+                return await self._transport.send(call)
+            case effects.Open(call):
+                await self._close_source()
+                self._source = await self._transport.open(call)
+                return None
+            case effects.Read():
+                assert self._source is not None
+                return await self._source.read()
+            case effects.Sleep(seconds):
+                return await asyncio.sleep(seconds)
+        return await self._in_thread(effect)
+
+    async def _in_thread(self, effect: Effect) -> Any:
+        """Let the ledger work in a thread, to its end even when we are cancelled meanwhile."""
+        work = self._executor.submit(keep, self._ledger, effect)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(work))
+        except asyncio.CancelledError:
+            work.exception()  # a commit takes milliseconds: wait, the flow must know what holds
+            raise
+
+    async def _close_source(self) -> None:
+        source, self._source = self._source, None
+        if source is not None:
+            await source.close()

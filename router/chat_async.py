@@ -1,0 +1,95 @@
+"""`client.chat.completions.create` of an `AsyncClient`, and the streams it returns."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
+
+from router._arguments import CallArguments
+from router._drive_async import AsyncDrive
+from router.chat import Budgets, Messages, Result, public, route_of
+from router.types import Route
+
+if TYPE_CHECKING:
+    from router.completion import ChatCompletion, ChatCompletionChunk
+
+
+class AsyncCompletionStream:
+    """The same for an event loop: close it, or use it in an `async with` statement."""
+
+    def __init__(self, drive: AsyncDrive[Result]) -> None:
+        self._drive = drive
+
+    @classmethod
+    async def start(cls, drive: AsyncDrive[Result]) -> AsyncCompletionStream:
+        """Run until a host has accepted the call, so that refusals are raised here."""
+        await drive.next()
+        return cls(drive)
+
+    def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
+        return self
+
+    async def __anext__(self) -> ChatCompletionChunk:
+        chunk = None if self._drive.done else await self._drive.next()
+        if chunk is None:
+            raise StopAsyncIteration
+        return public(chunk)
+
+    @property
+    def route(self) -> Route:
+        """How the request was served; RouterError before the end of the stream."""
+        return route_of(self._drive)
+
+    async def close(self) -> None:
+        """Stop reading and settle what came. Idempotent."""
+        await self._drive.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+
+class AsyncCompletions:
+    """`client.chat.completions` of an `AsyncClient`."""
+
+    def __init__(self, create: Callable[[Any, Any, Mapping[str, Any]], Awaitable[object]]) -> None:
+        self._create = create
+
+    @overload
+    async def create(
+        self,
+        messages: Messages,
+        *,
+        stream: Literal[False] = False,
+        budget: Budgets = None,
+        **arguments: Unpack[CallArguments],
+    ) -> ChatCompletion: ...
+    @overload
+    async def create(
+        self,
+        messages: Messages,
+        *,
+        stream: Literal[True],
+        budget: Budgets = None,
+        **arguments: Unpack[CallArguments],
+    ) -> AsyncCompletionStream: ...
+    async def create(
+        self,
+        messages: Messages,
+        *,
+        stream: bool = False,
+        budget: Budgets = None,
+        **arguments: Unpack[CallArguments],
+    ) -> ChatCompletion | AsyncCompletionStream:
+        """Answer a conversation; see `Completions.create`."""
+        made = await self._create(messages, budget, {**arguments, "stream": stream})
+        return cast("ChatCompletion | AsyncCompletionStream", made)
+
+
+class AsyncChat:
+    """`client.chat` of an `AsyncClient`."""
+
+    def __init__(self, create: Callable[[Any, Any, Mapping[str, Any]], Awaitable[object]]) -> None:
+        self.completions = AsyncCompletions(create)

@@ -1,0 +1,81 @@
+"""`AsyncClient`: the same calls for an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from router import flow
+from router._arguments import BudgetLike, CallArguments, ClientArguments
+from router._drive_async import AsyncDrive
+from router.chat_async import AsyncChat, AsyncCompletionStream
+from router.client import BaseClient
+from router.transports import AsyncTransport
+from router.transports.live import async_transport
+from router.types import Plan
+
+if TYPE_CHECKING:
+    from router.completion import ChatCompletion
+
+
+class AsyncClient(BaseClient):
+    """The same for an event loop; takes the same settings as `Client`."""
+
+    def __init__(
+        self, *, transport: AsyncTransport | None = None, **settings: Unpack[ClientArguments]
+    ) -> None:
+        super().__init__(**settings)
+        self._transport = transport or async_transport(self._core.access)
+        # One thread is enough: a ledger commits one transaction at a time.
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="centroute-ledger")
+        self.chat = AsyncChat(self._create)
+
+    async def plan(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        budget: BudgetLike | Sequence[BudgetLike] | None = None,
+        **arguments: Unpack[CallArguments],
+    ) -> Plan:
+        """Decide and forecast a request; see `Client.plan`."""
+        request = self._core.request(messages, arguments)
+        await self._prepare()
+        services = self._core.services_for(budget, spending=False)
+        planned = flow.plan(request, services)
+        return await AsyncDrive(planned, self._core.ledger, self._transport, self._executor).run()
+
+    async def _create(
+        self, messages: Any, budget: Any, arguments: Mapping[str, Any]
+    ) -> ChatCompletion | AsyncCompletionStream:
+        request = self._core.request(messages, arguments)
+        await self._prepare()
+        services = self._core.services_for(budget, spending=True)
+        drive = AsyncDrive(
+            flow.complete(request, services), self._core.ledger, self._transport, self._executor
+        )
+        if request.stream:
+            return await AsyncCompletionStream.start(drive)
+        reply, route = await drive.run()
+        assert reply is not None
+        from router.completion import completion_from
+
+        return completion_from(reply, route)
+
+    async def _prepare(self) -> None:
+        # The first request reads weights and asks one's own servers what they serve.
+        if not self._core.ready:
+            await asyncio.to_thread(self._core.services)
+
+    async def close(self) -> None:
+        """Close connections and the ledger."""
+        await self._transport.close()
+        self._executor.shutdown()
+        self._core.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
