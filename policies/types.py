@@ -7,10 +7,10 @@ stay outside.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,5 +62,7 @@ class Decision:
         return self.ranking[0]
 
 
-Policy: TypeAlias = Callable[[Sequence[Quote], Context], Decision]
-"""Anything that turns quotes (never empty) and a context into a decision."""
+class Policy(Protocol):
+    """Anything that turns quotes (never empty) and a context into a decision."""
+
+    def __call__(self, quotes: Sequence[Quote], context: Context, /) -> Decision: ...

@@ -115,6 +115,14 @@ _PROTECTED = _OURS | {
     "chat_template_kwargs",
 }
 
+_SHAPES: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "model": (Sequence, "a name, several, or 'auto'"),
+    "tags": (Mapping, "a dict such as {'team': 'search'}"),
+    "tools": (Sequence, "a list of tools"),
+    "response_format": (Mapping, 'a dict such as {"type": "json_object"}'),
+    "extra_body": (Mapping, "a dict of a host's own fields"),
+}
+
 
 def request_from(
     messages: Any,
@@ -131,6 +139,12 @@ def request_from(
         TypeError: an argument of no such name.
     """
     given = {k: v for k, v in arguments.items() if v is not None}
+    for name, (kinds, expected) in _SHAPES.items():
+        value = given.get(name)
+        if value is not None and (isinstance(value, bytes) or not isinstance(value, kinds)):
+            raise InvalidRequestError(
+                f"{name}: expected {expected}, got {type(value).__name__}", param=name
+            )
     if unknown := sorted(given.keys() - _OURS - _PASSED_ON):
         raise TypeError(
             f"create() got an unexpected keyword argument {unknown[0]!r}; a host's own fields go "

@@ -17,7 +17,7 @@ from router._arguments import BudgetLike, CatalogSource, budgets_from, request_f
 from router._clock import utcnow
 from router.budgets import Ledger
 from router.catalog import Candidate, Catalog
-from router.errors import NoCandidateError, UnknownModelError
+from router.errors import ConfigError, NoCandidateError, UnknownModelError
 from router.prompts.prefix import PrefixIndex
 from router.services import Scorer, Services
 from router.telemetry import Telemetry
@@ -66,6 +66,7 @@ class Core:
         self._ledger: Ledger | None = None
         self._ledger_at = ledger
         self._served: dict[str, Served] = {}
+        self._reachable: dict[str, bool] = {}
         self._services: Services | None = None
         self._lock = threading.RLock()
         for host in (*(self._hosts or ()), *self.access.keys, *self.access.base_urls):
@@ -102,7 +103,10 @@ class Core:
                 self.discover()
                 policy = self._policy
                 if policy is None or isinstance(policy, (str, Path)):
-                    policy = load_policy(policy or "balanced")
+                    try:
+                        policy = load_policy(policy or "balanced")
+                    except ValueError as error:  # policies know nothing of our errors
+                        raise ConfigError(str(error)) from None
                 self._services = Services(
                     catalog=self.catalog,
                     candidates=self.candidates,
@@ -203,8 +207,15 @@ class Core:
 
     def _usable(self, candidate: Candidate) -> bool:
         allowed = self._hosts is None or candidate.host in self._hosts
-        reachable = self.access.missing(candidate.host, candidate) is None
-        return allowed and reachable and self._is_served(candidate)
+        return allowed and self._configured(candidate) and self._is_served(candidate)
+
+    def _configured(self, candidate: Candidate) -> bool:
+        # Keys and addresses are read once per host: a client does not change under way.
+        known = self._reachable.get(candidate.host)
+        if known is None:
+            known = self.access.missing(candidate.host, candidate) is None
+            self._reachable[candidate.host] = known
+        return known
 
     def _is_served(self, candidate: Candidate) -> bool:
         served = self._served.get(candidate.host)

@@ -55,9 +55,12 @@ class BaseClient:
         tz: str = "UTC",
     ) -> Report:
         """Spend from the ledger, grouped; see `router.reports.spend.report_from`."""
+        from router.catalog.rates import aware
         from router.reports import report_from
 
-        entries = self._core.ledger.entries(since=since, until=until)
+        entries = self._core.ledger.entries(
+            since=since and aware(since), until=until and aware(until)
+        )
         return report_from(entries, by=by, tz=tz)
 
 

@@ -16,6 +16,9 @@ from router.errors import (
 )
 from router.types import Request
 
+LONGEST_TIMEOUT = 86_400
+"""Seconds. A reservation whose process died is held about as long as its request's timeout."""
+
 Kind = Literal["capability", "context", "price", "budget", "unfit"]
 
 
@@ -84,6 +87,11 @@ def nobody_left(obstacles: Mapping[str, Obstacle], input_tokens: int) -> RouterE
     return NoCandidateError("no candidate can serve this request:", reasons=reasons)
 
 
+def _is_text(value: object) -> bool:
+    # Half of a surrogate pair is a str, too, but neither a ledger nor a CSV file can hold it.
+    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
 def check_parameters(request: Request) -> None:
     """Refuse parameters that no host could serve.
 
@@ -95,16 +103,23 @@ def check_parameters(request: Request) -> None:
         raise InvalidRequestError(
             f"max_tokens: expected a whole number from 1, got {limit!r}", param="max_tokens"
         )
-    if not request.timeout > 0:
+    timeout, retries = request.timeout, request.max_retries
+    if (
+        isinstance(timeout, bool)
+        or not isinstance(timeout, (int, float))
+        or not 0 < timeout <= LONGEST_TIMEOUT
+    ):
         raise InvalidRequestError(
-            f"timeout: expected seconds above 0, got {request.timeout!r}", param="timeout"
+            f"timeout: expected seconds above 0, at most {LONGEST_TIMEOUT:,} (a day), "
+            f"got {timeout!r}",
+            param="timeout",
         )
-    if request.max_retries < 0:
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         raise InvalidRequestError(
-            f"max_retries: expected 0 or more, got {request.max_retries!r}", param="max_retries"
+            f"max_retries: expected a whole number from 0, got {retries!r}", param="max_retries"
         )
     for name, value in request.tags.items():
-        if not (isinstance(name, str) and isinstance(value, str) and name):
+        if not (_is_text(name) and _is_text(value) and name):
             raise InvalidRequestError(
                 f"tags: expected text names and values, got {name!r}: {value!r}", param="tags"
             )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from policies.types import Context, Decision, Quote
@@ -17,6 +19,9 @@ from router.prompts.prefix import chain_of
 from router.prompts.text import scored_text
 from router.services import Services
 from router.types import Forecast, Plan, Request
+
+_STEP = 900
+"""Seconds: a quarter of an hour."""
 
 
 def decide(
@@ -129,10 +134,14 @@ def _choose(
     decision = services.policy(quotes, context)
     unpriced = [name for name, f in forecasts.items() if f.cost is None]
     unknown = dict.fromkeys(unpriced, "its price is not known: give its rates in an overlay")
-    if not set(decision.ranking) <= {q.name for q in quotes} or not decision.ranking:
+    names = [q.name for q in quotes]
+    if not isinstance(decision, Decision):
+        raise RouterError(f"the policy answered {decision!r}, expected a Decision")
+    ranking = decision.ranking
+    if not ranking or not set(ranking) <= set(names) or len(set(ranking)) < len(ranking):
         raise RouterError(
-            f"policy {decision.policy!r} chose {decision.ranking!r}, expected one or more of "
-            f"{[q.name for q in quotes]!r}"
+            f"policy {decision.policy!r} chose {ranking!r}, expected one or more of {names!r}, "
+            "each once"
         )
     return Decision(
         ranking=decision.ranking,
@@ -145,12 +154,24 @@ def _choose(
 def _rates(
     services: Services, candidate: Candidate, now: datetime, timeout: float
 ) -> tuple[Rates | None, Rates | None]:
-    """The rates now, and the dearer of those at both ends of the time the call may take."""
+    """The rates now, and the highest of each in the time the call may take.
+
+    Looked up at both ends of it and every quarter of an hour between: price windows begin and
+    end on those.
+    """
     rates = services.catalog.rates(candidate, now)
-    later = services.catalog.rates(candidate, now + timedelta(seconds=timeout)) or rates
-    if rates is None or later is None:
-        return rates, rates
-    return rates, max(rates, later, key=lambda r: (r.output, r.input))
+    if rates is None:
+        return None, None
+    seconds = (*range(_STEP, math.ceil(timeout), _STEP), timeout)
+    later = (services.catalog.rates(candidate, now + timedelta(seconds=s)) for s in seconds)
+    all_of_them = [rates, *(r for r in later if r is not None)]
+    return rates, replace(
+        rates,
+        input=max(r.input for r in all_of_them),
+        cache_read=max(r.cache_read for r in all_of_them),
+        cache_write=max(r.cache_write for r in all_of_them),
+        output=max(r.output for r in all_of_them),
+    )
 
 
 def _left(hold: Hold, balance: Balance) -> int:

@@ -55,12 +55,12 @@ def complete(request: Request, services: Services) -> Flow:
         started_at=started_at,
         notes=planned.notes,
     )
-    by_name = {c.name: c for c in services.candidates(request.models, started_at)}
     past: list[Attempt] = []
     stream = Stream()
     failure: RouterError | None = None
     ranking = planned.decision.ranking
     for position, name in enumerate(ranking):
+        candidate = services.catalog.candidate(name, at=started_at)
         retries = 0
         while True:
             left = request.timeout - (services.monotonic() - began)
@@ -68,9 +68,7 @@ def complete(request: Request, services: Services) -> Flow:
                 raise _explained(failure or _late(name, request), past)
             route = replace(route, candidate=name)
             try:
-                ended = yield from attempt(
-                    request, services, by_name[name], route, stream, past, left
-                )
+                ended = yield from attempt(request, services, candidate, route, stream, past, left)
             except BudgetExceededError as error:  # taken by others since the plan; cheaper may fit
                 failure = error
                 break
@@ -92,7 +90,7 @@ def complete(request: Request, services: Services) -> Flow:
                 retries += 1
                 yield Sleep(after.delay)
             else:
-                _remember(request, services, by_name[name], ended.usage)
+                _remember(request, services, candidate, ended.usage)
                 return ended.reply, _finished(route, ended, past, services)
     raise _explained(failure or _late(ranking[-1], request), past)
 

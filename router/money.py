@@ -7,7 +7,7 @@ for the end of a request (`router.pricing`).
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation, localcontext
+from decimal import Decimal, Inexact, InvalidOperation, localcontext
 
 PICO_PER_USD = 10**12
 _PICO = Decimal(1).scaleb(-12)
@@ -29,7 +29,7 @@ def to_pico(amount: str | int | Decimal | float) -> int:
     if isinstance(amount, bool):
         raise ValueError(f"expected an amount in USD, got {amount!r}")
     try:
-        value = Decimal(repr(amount) if isinstance(amount, float) else amount)
+        value = Decimal(float.__repr__(amount) if isinstance(amount, float) else amount)
     except (InvalidOperation, TypeError, ValueError):
         raise ValueError(f"expected an amount in USD such as '0.25', got {amount!r}") from None
     if not value.is_finite():
@@ -38,9 +38,13 @@ def to_pico(amount: str | int | Decimal | float) -> int:
         raise ValueError(f"amounts end at {to_usd(MAX_PICO)} USD, got {amount!r}")
     with localcontext() as context:
         context.prec = 60
-        scaled = value * PICO_PER_USD
-        if scaled != scaled.to_integral_value():
-            raise ValueError(f"amounts are whole pico-dollars (12 decimals), got {amount!r}")
+        context.traps[Inexact] = True  # more digits than that are finer than pico-dollars, too
+        try:
+            scaled = (value * PICO_PER_USD).quantize(Decimal(1))
+        except (Inexact, InvalidOperation):
+            raise ValueError(
+                f"amounts are whole pico-dollars (12 decimals), got {amount!r}"
+            ) from None
     pico = int(scaled)
     if abs(pico) > MAX_PICO:
         raise ValueError(f"amounts end at {to_usd(MAX_PICO)} USD, got {amount!r}")

@@ -41,8 +41,9 @@ def open_file(path: str) -> sqlite3.Connection:
 
 
 def _prepare(db: sqlite3.Connection, path: str) -> None:
-    (application,) = db.execute("PRAGMA application_id").fetchone()
+    # In this order: another process that creates the file sets both in one commit.
     (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (application,) = db.execute("PRAGMA application_id").fetchone()
     if tables and application != APPLICATION_ID:
         raise CorruptLedgerError(f"ledger {path}: a SQLite file, but not a ledger. {RESTORE}")
     db.execute("PRAGMA journal_mode = WAL")

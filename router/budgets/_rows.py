@@ -20,14 +20,17 @@ ENTRY_SELECT = (
 )
 
 BALANCE_KEYS = """
-    SELECT b.key, b.window_start FROM balances b
-    LEFT JOIN holds h ON h.key = b.key AND h.window_start = b.window_start
+    SELECT a.key, a.window_start
+    FROM (SELECT key, window_start FROM balances UNION SELECT key, window_start FROM holds) a
+    LEFT JOIN balances b ON b.key = a.key AND b.window_start = a.window_start
+    LEFT JOIN holds h ON h.key = a.key AND h.window_start = a.window_start
     LEFT JOIN (SELECT reservation_id, sum(cost) AS cost FROM entries GROUP BY reservation_id) e
         ON e.reservation_id = h.reservation_id
     LEFT JOIN (SELECT o.id, r.amount FROM open_reservations o JOIN reservations r ON r.id = o.id) o
         ON o.id = h.reservation_id
-    GROUP BY b.key, b.window_start
-    HAVING b.spent <> coalesce(sum(e.cost), 0) OR b.reserved <> coalesce(sum(o.amount), 0)
+    GROUP BY a.key, a.window_start
+    HAVING coalesce(b.spent, 0) <> coalesce(sum(e.cost), 0)
+        OR coalesce(b.reserved, 0) <> coalesce(sum(o.amount), 0)
 """
 """Accounts whose running totals differ from what entries and open reservations add up to."""
 

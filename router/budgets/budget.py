@@ -28,6 +28,7 @@ class Budget:
     Raises:
         InvalidBudgetError: a limit that is not a finite amount >= 0, an unknown window or zone.
 
+    >>> from router import Budget
     >>> Budget("5.00", "day", {"team": "search"}).name
     '$5.000000 a day, team=search'
     """
@@ -91,7 +92,9 @@ def window_period(window: Window, tz: str, now: datetime) -> tuple[datetime, dat
         start = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         return start, start + timedelta(hours=1)
     zone = _zone(tz)
-    day = now.astimezone(zone).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
+    local = now.astimezone(zone)
+    # Without `fold`: where the clock goes back over midnight, the first of the two begins the day.
+    day = local.replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0, fold=0)
     if window == "day":
         first, last = day, day + timedelta(days=1)
     elif window == "week":  # ISO: weeks begin on Monday

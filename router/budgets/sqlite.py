@@ -32,6 +32,7 @@ class SQLiteLedger:
         LedgerError: the path cannot be created or written.
         CorruptLedgerError: the file is not a ledger, or is damaged; it is left untouched.
 
+    >>> from router import SQLiteLedger
     >>> ledger = SQLiteLedger(":memory:")
     >>> list(ledger.entries())
     []
@@ -58,13 +59,10 @@ class SQLiteLedger:
                 if known != (reservation.amount, record):
                     raise LedgerError(f"reservation {reservation.id!r} exists with other contents")
                 return
-            for hold, balance in zip(
-                reservation.holds, _balances(db, reservation.holds), strict=True
-            ):
-                if (
-                    hold.hard
-                    and balance.spent + balance.reserved + reservation.amount > hold.limit
-                ):
+            holds = reservation.holds
+            for hold, balance in zip(holds, _balances(db, holds), strict=True):
+                taken = balance.spent + balance.reserved
+                if hold.hard and taken + reservation.amount > hold.limit:
                     raise _exceeded(hold, balance, reservation.amount)
             db.execute(
                 "INSERT INTO reservations VALUES (?, ?, ?, ?, ?)",
@@ -80,8 +78,8 @@ class SQLiteLedger:
                 "INSERT INTO open_reservations VALUES (?, ?)",
                 (reservation.id, micros(reservation.lease_until)),
             )
-            for hold in reservation.holds:
-                account = (hold.key, micros(hold.window_start))
+            # Several budgets may share an account (a hard limit beside a soft one): moved once.
+            for account in dict.fromkeys((h.key, micros(h.window_start)) for h in holds):
                 db.execute("INSERT INTO holds VALUES (?, ?, ?)", (reservation.id, *account))
                 db.execute(
                     "INSERT INTO balances (key, window_start, reserved) VALUES (?, ?, ?) "

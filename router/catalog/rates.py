@@ -52,8 +52,7 @@ def aware(at: datetime) -> datetime:
     """
     if at.tzinfo is None:
         raise InvalidRequestError(
-            f"expected `at` as an aware instant such as datetime(2026, 11, 21, tzinfo=UTC), "
-            f"got {at!r}",
+            f"expected an aware instant such as datetime(2026, 11, 21, tzinfo=UTC), got {at!r}",
             param="at",
         )
     return at.astimezone(UTC)

@@ -152,7 +152,7 @@ def _comparison(out: Output, ours: Point, others: Sequence[Point]) -> None:
             point.name,
             f"{point.quality:.1%}",
             format_usd(point.cost),
-            f"{point.cost / ours.cost:.2f}x",
+            f"{point.cost / ours.cost:.2f}x" if ours.cost else "-",
         )
         for point in (ours, *others)
     ]

@@ -8,7 +8,6 @@ from typing import Any
 
 from router.cli.output import Output, add_json
 from router.client import Client
-from router.errors import ConfigError
 
 
 def add_to(commands: Any) -> None:
@@ -50,5 +49,7 @@ def _instant(text: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        raise ConfigError(f"expected an ISO instant such as 2026-11-01, got {text!r}") from None
+        raise argparse.ArgumentTypeError(  # what argparse turns into a usage error
+            f"expected an ISO instant such as 2026-11-01, got {text!r}"
+        ) from None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from router.demo.compare import Point
+from router.demo.compare import Point, mixed
 from router.money import to_usd
 
 
@@ -21,10 +21,19 @@ def draw(
     figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
     axes = figure.subplots()
     axes.plot(_x(swept), _y(swept), color="#2f6fb0", lw=1.8, label="utility policy, no budget")
+    low, high = min(p.cost for p in others), max(p.cost for p in others)
+    mix = [mixed(others, int(low * (high / low) ** (k / 200))) for k in range(201)]
+    axes.plot(
+        _x(mix), _y(mix), "--", color="#999999", lw=1.2, label="single models, mixed at random"
+    )
     for point in others:
-        oracle = point.name == "oracle"
-        axes.plot(_x([point]), _y([point]), "D" if oracle else "o", color="#555555", ms=7)
-        _label(axes, point, above=not oracle)
+        marker = "D" if point.name == "oracle" else "o"
+        axes.plot(_x([point]), _y([point]), marker, color="#555555", ms=7)
+        _label(
+            axes,
+            point,
+            "left" if point.cost == low else "right" if point.cost == high else "center",
+        )
     axes.plot(
         _x([ours]), _y([ours]), "*", color="#c2410c", ms=17, label="this run, under its budget"
     )
@@ -39,13 +48,13 @@ def draw(
     return path
 
 
-def _label(axes: Any, point: Point, *, above: bool) -> None:
+def _label(axes: Any, point: Point, side: str) -> None:
     axes.annotate(
         point.name.removesuffix("@replay"),
         (float(to_usd(point.cost)), point.quality),
         textcoords="offset points",
-        xytext=(0, 9 if above else -15),
-        ha="center",
+        xytext=(0, 10),
+        ha=side,
         fontsize=8.5,
     )
 

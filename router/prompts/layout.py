@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from router.errors import InvalidRequestError
 from router.prompts.text import message_text
 
 # What changes from call to call and, near the front, makes every later token a cache miss.
@@ -38,7 +39,11 @@ class Layout:
 def arrange(
     messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
 ) -> Layout:
-    """The canonical layout of a request; messages keep their order and their text."""
+    """The canonical layout of a request; messages keep their order and their text.
+
+    Raises:
+        InvalidRequestError: a tool that JSON cannot express.
+    """
     notes = []
     for i, message in enumerate(messages):
         if message["role"] not in {"system", "developer"}:
@@ -53,9 +58,18 @@ def arrange(
         ]
     return Layout(
         messages=tuple(messages),
-        tools=tuple(json.loads(canonical(tool)) for tool in tools),
+        tools=tuple(_tool(i, tool) for i, tool in enumerate(tools)),
         notes=tuple(notes),
     )
+
+
+def _tool(position: int, tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        plain: Mapping[str, Any] = json.loads(canonical(tool))
+    except (TypeError, ValueError) as error:
+        name = f"tools[{position}]"
+        raise InvalidRequestError(f"{name}: expected JSON values; {error}", param=name) from None
+    return plain
 
 
 def canonical(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,17 +24,19 @@ def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[s
     target = Path(path).expanduser()
     part = target.with_name(target.name + ".part")
     try:
-        with part.open("w", newline="", encoding="utf-8") as file:
+        with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns)
             writer.writerows([cell(row[column]) for column in columns] for row in rows)
         os.replace(part, target)  # noqa: PTH105 - Path.replace hides which file an error is about
     except OSError as error:
-        part.unlink(missing_ok=True) if part.parent.is_dir() else None
         raise ConfigError(
             f"cannot write {target}: {error.strerror}. Name a file in a directory that exists and "
             "can be written."
         ) from error
+    finally:  # whatever went wrong, no half of a report stays; after a success it is gone already
+        with suppress(OSError):
+            part.unlink()
     return target
 
 
