@@ -176,8 +176,10 @@ class Core:
                     raise missing_key(candidate.host, variable)
             return [c for c in chosen if self._is_served(c)]
         live = [c for c in self.catalog.candidates(at=at) if self._usable(c)]
-        if live or any(served.problem for served in self._served.values()):
+        if live:
             return live
+        if problems := {name: s.problem for name, s in self._served.items() if s.problem}:
+            raise NoCandidateError("your own server cannot be used:", reasons=problems)
         return self.catalog.candidates(at=at, hosts=["replay"])
 
     def _named(self, name: str, at: datetime) -> Sequence[Candidate]:

@@ -11,8 +11,10 @@ from router.money import format_usd
 from router.pricing import affordable_output, ceiling, cost
 from router.types import Forecast, Request, Usage
 
-_HEADROOM = 1.25
-"""Over the p99 forecast when the caller set no max_tokens: a forecast's tail is uncertain too."""
+_HEADROOM = {"trained": 1.25}
+_HEADROOM_UNTRAINED = 3.0
+"""Over the p99 forecast when the caller set no max_tokens: a forecast's tail is uncertain too, and
+more so without answers of the model itself. A cut-off answer is money for nothing."""
 _FEWEST = 256
 
 
@@ -63,7 +65,8 @@ def forecast(
     if remaining is not None and dearest is not None:
         least = min(limit, math.ceil(output.p90))
         if not request.max_tokens:
-            limit = min(room, max(_FEWEST, math.ceil(output.p99 * _HEADROOM)))
+            headroom = _HEADROOM.get(score.basis, _HEADROOM_UNTRAINED)
+            limit = min(room, max(_FEWEST, math.ceil(output.p99 * headroom)))
         else:
             least = limit
         affordable = affordable_output(remaining, bound, dearest)

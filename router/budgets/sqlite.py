@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from router.budgets import _queries as sql
 from router.budgets._connect import RESTORE, open_file
 from router.budgets._rows import BALANCE_KEYS, ENTRY_SELECT, entry_from_row, micros
 from router.budgets.ledger import Balance, Entry, EntryKind, Hold, Reservation, Settlement
@@ -60,7 +60,7 @@ class SQLiteLedger:
                     raise LedgerError(f"reservation {reservation.id!r} exists with other contents")
                 return
             holds = reservation.holds
-            for hold, balance in zip(holds, _balances(db, holds), strict=True):
+            for hold, balance in zip(holds, sql.balances(db, holds), strict=True):
                 taken = balance.spent + balance.reserved
                 if hold.hard and taken + reservation.amount > hold.limit:
                     raise _exceeded(hold, balance, reservation.amount)
@@ -90,8 +90,8 @@ class SQLiteLedger:
     def settle(self, reservation_id: str, settlement: Settlement) -> Entry:
         """Turn a reservation into spend; see `Ledger.settle`."""
         with self._transaction() as db:
-            amount = _amount(db, reservation_id)
-            past = _resolution(db, reservation_id)
+            amount = sql.amount_of(db, reservation_id)
+            past = sql.resolution(db, reservation_id)
             if past is None:
                 self._resolve(db, reservation_id, "settle", amount, settlement)
             elif past.kind == "settle":
@@ -99,16 +99,16 @@ class SQLiteLedger:
                     raise LedgerError(f"{reservation_id!r} was settled with another cost already")
             else:  # expired or released: the truth arrives late and the difference is booked
                 self._correct(db, reservation_id, past, settlement)
-            return _last_entry(db, reservation_id)
+            return sql.last_entry(db, reservation_id)
 
     def release(self, reservation_id: str, *, at: datetime, outcome: str) -> None:
         """Return a reservation whose call was not charged; see `Ledger.release`."""
         nothing = Settlement(at=at, usage=Usage(), cost=Cost(pico=0), outcome=outcome)
         with self._transaction() as db:
-            if not _exists(db, reservation_id):
+            if not sql.exists(db, reservation_id):
                 return  # interrupted before it was made: there is nothing to return
-            amount = _amount(db, reservation_id)
-            past = _resolution(db, reservation_id)
+            amount = sql.amount_of(db, reservation_id)
+            past = sql.resolution(db, reservation_id)
             if past is None:
                 self._resolve(db, reservation_id, "release", amount, nothing)
             elif past.kind == "expire":
@@ -124,7 +124,7 @@ class SQLiteLedger:
     def balances(self, holds: Sequence[Hold]) -> list[Balance]:
         """The balance of each hold's account in its window."""
         with self._lock, self._errors():
-            return _balances(self._db(), holds)
+            return sql.balances(self._db(), holds)
 
     def entries(
         self, *, since: datetime | None = None, until: datetime | None = None
@@ -180,9 +180,9 @@ class SQLiteLedger:
     def _resolve(
         self, db: sqlite3.Connection, rid: str, kind: EntryKind, amount: int, end: Settlement
     ) -> None:
-        _insert_entry(db, rid, kind, end, end.cost.pico, max(0, end.cost.pico - amount))
+        sql.insert_entry(db, rid, kind, end, end.cost.pico, max(0, end.cost.pico - amount))
         db.execute("DELETE FROM open_reservations WHERE id = ?", (rid,))
-        _move(db, rid, spent=end.cost.pico, reserved=-amount)
+        sql.move(db, rid, spent=end.cost.pico, reserved=-amount)
 
     def _correct(self, db: sqlite3.Connection, rid: str, past: Entry, truth: Settlement) -> None:
         delta = truth.cost.pico - past.cost
@@ -193,8 +193,8 @@ class SQLiteLedger:
             if done[0] != delta:
                 raise LedgerError(f"{rid!r} was corrected to another cost already")
             return
-        _insert_entry(db, rid, "correct", truth, delta, 0)
-        _move(db, rid, spent=delta, reserved=0)
+        sql.insert_entry(db, rid, "correct", truth, delta, 0)
+        sql.move(db, rid, spent=delta, reserved=0)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -225,81 +225,6 @@ class SQLiteLedger:
         if self._connection is None or self._pid != os.getpid():
             self._connection, self._pid = open_file(self.path), os.getpid()
         return self._connection
-
-
-def _balances(db: sqlite3.Connection, holds: Sequence[Hold]) -> list[Balance]:
-    found = []
-    for hold in holds:
-        row = db.execute(
-            "SELECT spent, reserved FROM balances WHERE key = ? AND window_start = ?",
-            (hold.key, micros(hold.window_start)),
-        ).fetchone()
-        found.append(Balance(spent=row[0], reserved=row[1]) if row else Balance())
-    return found
-
-
-def _exists(db: sqlite3.Connection, rid: str) -> bool:
-    row = db.execute("SELECT 1 FROM reservations WHERE id = ?", (rid,)).fetchone()
-    return row is not None
-
-
-def _amount(db: sqlite3.Connection, rid: str) -> int:
-    row = db.execute("SELECT amount FROM reservations WHERE id = ?", (rid,)).fetchone()
-    if row is None:
-        raise LedgerError(f"no reservation {rid!r} in this ledger")
-    return int(row[0])
-
-
-def _resolution(db: sqlite3.Connection, rid: str) -> Entry | None:
-    row = db.execute(
-        f"{ENTRY_SELECT} WHERE e.reservation_id = ? AND e.kind <> 'correct'",
-        (rid,),
-    ).fetchone()
-    return entry_from_row(row) if row else None
-
-
-def _last_entry(db: sqlite3.Connection, rid: str) -> Entry:
-    row = db.execute(
-        f"{ENTRY_SELECT} WHERE e.reservation_id = ? ORDER BY e.seq DESC LIMIT 1",
-        (rid,),
-    ).fetchone()
-    return entry_from_row(row)
-
-
-def _insert_entry(
-    db: sqlite3.Connection, rid: str, kind: EntryKind, end: Settlement, cost: int, overage: int
-) -> None:
-    values: tuple[Any, ...] = (
-        kind,
-        micros(end.at),
-        rid,
-        cost,
-        overage,
-        end.usage.input_tokens,
-        end.usage.cache_read_tokens,
-        end.usage.cache_write_tokens,
-        end.usage.output_tokens,
-        end.usage.reasoning_tokens,
-        int(end.usage.estimated),
-        end.outcome,
-        end.finish_reason,
-        end.seconds,
-    )
-    db.execute(
-        "INSERT INTO entries (kind, at, reservation_id, cost, overage, input_tokens, "
-        "cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, estimated, "
-        f"outcome, finish_reason, seconds) VALUES ({', '.join('?' * len(values))})",
-        values,
-    )
-
-
-def _move(db: sqlite3.Connection, rid: str, *, spent: int, reserved: int) -> None:
-    # A reservation settles in the window it was made in, however late.
-    db.execute(
-        "UPDATE balances SET spent = spent + ?, reserved = reserved + ? WHERE (key, window_start) "
-        "IN (SELECT key, window_start FROM holds WHERE reservation_id = ?)",
-        (spent, reserved, rid),
-    )
 
 
 def _exceeded(hold: Hold, balance: Balance, amount: int) -> BudgetExceededError:

@@ -1,0 +1,348 @@
+"""The flow driven by hand: no transport, no ledger, no clock but the ones written here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from classifiers.scores import Quantiles, Score
+from policies import cheapest
+from router import flow
+from router.attempt import StreamClosed
+from router.budgets import Balance, Budget
+from router.catalog import Catalog
+from router.effects import Balances, Emit, Open, Read, Release, Reserve, Send, Settle, Sleep
+from router.errors import (
+    BudgetExceededError,
+    InsufficientBalanceError,
+    LedgerError,
+    ProviderTimeoutError,
+    ServerError,
+)
+from router.money import to_pico
+from router.prompts.prefix import PrefixIndex
+from router.services import Services
+from router.telemetry import Telemetry
+from router.testing import chunks, reply
+from router.types import Chunk, Request
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ZERO = Quantiles(0, 0, 0, 0, 0)
+NAMES = {"deepseek-small": ("1", "2"), "deepseek-large": ("10", "20")}
+LIMITS = {"context_tokens": 1000, "max_output_tokens": 500}
+KNOWN = {"source": "test", "checked": "2026-11-22"}
+CATALOG = Catalog.load(
+    {
+        "host": [{"name": "h", "base_url": "http://localhost:1"}],
+        "model": [{"name": m} for m in NAMES],
+        "endpoint": [{"model": m, "host": "h", "model_id": m, **LIMITS} for m in NAMES],
+        "rate": [
+            {"endpoint": f"{m}@h", "input": i, "output": o, **KNOWN} for m, (i, o) in NAMES.items()
+        ],
+    }
+)
+SMALL, LARGE = "deepseek-small@h", "deepseek-large@h"
+
+
+class FixedScorer:
+    """Every prompt: small is right half of the time, large nine times in ten; 40 tokens."""
+
+    def score(self, text: str, profiles: Sequence[str]) -> Mapping[str, Score]:
+        tokens = Quantiles(20, 40, 80, 160, 50)
+        quality = {"deepseek-small": 0.5, "deepseek-large": 0.9}
+        return {p: Score(quality[p], tokens, ZERO, "trained") for p in profiles}
+
+
+@pytest.fixture
+def services() -> Services:
+    return Services(
+        catalog=CATALOG,
+        candidates=lambda names, at: CATALOG.candidates(at=at),
+        scorer=FixedScorer(),
+        count_input=lambda messages, **_: 10 * len(messages),
+        count_text=lambda text: len(text.split()),
+        policy=cheapest(),
+        budgets=(Budget("1.00"),),
+        prefixes=PrefixIndex(),
+        telemetry=Telemetry(),
+        unfit=lambda candidate, request: None,
+        now=lambda: NOW,
+        monotonic=lambda: 0.0,
+        random=lambda: 0.0,
+    )
+
+
+def ask(**changes: Any) -> Request:
+    """A request of ten input tokens."""
+    request = Request(id="r", messages=({"role": "user", "content": "Hi"},))
+    return replace(request, **changes)
+
+
+def to_reserve(line: flow.Flow, spent: int = 0) -> Reserve:
+    """Run a flow to its first reservation."""
+    assert isinstance(next(line), Balances)
+    effect = line.send([Balance(spent=spent)])
+    assert isinstance(effect, Reserve)
+    return effect
+
+
+def finish(line: flow.Flow, answer: Any) -> Any:
+    """Send the last answer and return what the flow returns."""
+    with pytest.raises(StopIteration) as stop:
+        line.send(answer)
+    return stop.value.value
+
+
+def test_a_request_reserves_sends_and_settles(services: Services) -> None:
+    """The straight line: what is reserved is the worst case, what is settled the truth."""
+    line = flow.complete(ask(), services)
+    reservation = to_reserve(line).reservation
+    assert reservation.record.candidate == SMALL
+    # no max_tokens was given: the 99th percentile and a quarter, but 256 at least
+    assert reservation.amount == 10 * to_pico("1") // 10**6 + 256 * to_pico("2") // 10**6
+    send = line.send(None)
+    assert isinstance(send, Send)
+    assert send.call.max_tokens == 256
+    settle = line.send(reply("Hello", input_tokens=10, output_tokens=7))
+    assert isinstance(settle, Settle)
+    assert settle.settlement.cost.pico == (10 * to_pico("1") + 7 * to_pico("2")) // 10**6
+    got, route = finish(line, None)
+    assert got.body["choices"][0]["message"]["content"] == "Hello"
+    assert (route.candidate, route.usage.output_tokens) == (SMALL, 7)
+    assert route.decision.rejected[LARGE].startswith("dearer")
+    assert [a.outcome for a in route.attempts] == ["ok"]
+
+
+def test_max_tokens_sent_is_what_was_reserved(services: Services) -> None:
+    """The caller's own max_tokens is reserved and sent, no more and no less."""
+    line = flow.complete(ask(max_tokens=33), services)
+    reservation = to_reserve(line).reservation
+    assert reservation.amount == (10 * to_pico("1") + 33 * to_pico("2")) // 10**6
+    assert line.send(None).call.max_tokens == 33
+
+
+def test_without_budgets_nothing_limits_the_answer(services: Services) -> None:
+    """No budget: no balance is read, no max_tokens is sent."""
+    line = flow.complete(ask(), replace(services, budgets=()))
+    assert isinstance(next(line), Reserve)
+    assert line.send(None).call.max_tokens is None
+
+
+def test_a_refusal_before_anything_is_sent(services: Services) -> None:
+    """When the budget holds too little for anyone, the first effect is the last."""
+    line = flow.complete(ask(), services)
+    next(line)
+    with pytest.raises(BudgetExceededError) as caught:
+        line.send([Balance(spent=to_pico("1.00") - 1)])
+    assert caught.value.remaining == caught.value.limit - caught.value.spent
+
+
+def test_a_failed_host_is_released_and_the_next_one_tried(services: Services) -> None:
+    """402 costs nothing: the reservation returns and the fallback gets one of its own."""
+    line = flow.complete(ask(), services)
+    to_reserve(line)
+    line.send(None)
+    release = line.throw(InsufficientBalanceError("empty", candidate=SMALL, status_code=402))
+    assert isinstance(release, Release)
+    assert (release.reservation_id, release.outcome) == ("r/0", "http_402")
+    second = line.send(None)
+    assert isinstance(second, Reserve)
+    assert (second.reservation.id, second.reservation.record.candidate) == ("r/1", LARGE)
+    line.send(None)
+    line.send(reply("Hello"))
+    _, route = finish(line, None)
+    assert [(a.candidate, a.outcome) for a in route.attempts] == [
+        (SMALL, "http_402"),
+        (LARGE, "ok"),
+    ]
+
+
+def test_overload_is_retried_with_backoff(services: Services) -> None:
+    """503 waits and tries the same candidate again, at most `max_retries` times."""
+    line = flow.complete(ask(max_retries=1), services)
+    to_reserve(line)
+    line.send(None)
+    assert isinstance(line.throw(ServerError("busy", status_code=503)), Release)
+    assert line.send(None) == Sleep(0.25)
+    again = line.send(None)
+    assert again.reservation.record.candidate == SMALL
+    line.send(None)
+    line.throw(ServerError("busy", status_code=503))
+    assert line.send(None).reservation.record.candidate == LARGE
+
+
+def test_the_last_failure_names_what_was_tried(services: Services) -> None:
+    """When everyone fails, the last error is raised, with a note of all attempts."""
+    line = flow.complete(ask(max_retries=0), services)
+    to_reserve(line)
+    line.send(None)
+    line.throw(ServerError("one", status_code=500))
+    line.send(None)
+    line.send(None)
+    line.throw(ServerError("two", status_code=503))
+    with pytest.raises(ServerError, match="two") as caught:
+        line.send(None)
+    assert caught.value.__notes__ == [f"tried: {SMALL}: http_500; {LARGE}: http_503"]
+
+
+def test_a_lost_answer_is_charged_in_full(services: Services) -> None:
+    """A time-out after sending may have been billed: all that was reserved is assumed."""
+    line = flow.complete(ask(), services)
+    reservation = to_reserve(line).reservation
+    line.send(None)
+    settle = line.throw(ProviderTimeoutError("late", candidate=SMALL, billable=True))
+    assert isinstance(settle, Settle)
+    assert settle.settlement.cost.pico == reservation.amount
+    assert settle.settlement.estimated
+    # and it is not repeated where it may have been charged already
+    assert line.send(None).reservation.record.candidate == LARGE
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit()])
+def test_an_interrupted_call_is_settled_on_the_way_out(
+    services: Services, interruption: BaseException
+) -> None:
+    """Ctrl-C settles what is open and then passes."""
+    line = flow.complete(ask(), services)
+    to_reserve(line)
+    line.send(None)
+    assert isinstance(line.throw(interruption), Settle)
+    with pytest.raises(type(interruption)):
+        line.send(None)
+
+
+def test_an_interrupted_reservation_is_returned(services: Services) -> None:
+    """Interrupted while reserving, it may have been made: it is released."""
+    line = flow.complete(ask(), services)
+    to_reserve(line)
+    assert isinstance(line.throw(KeyboardInterrupt()), Release)
+    with pytest.raises(KeyboardInterrupt):
+        line.send(None)
+
+
+def test_a_budget_taken_meanwhile_falls_to_a_cheaper_candidate(services: Services) -> None:
+    """Refused when reserving (others were faster), the next candidate is tried."""
+    refused = BudgetExceededError("x", budget="b", limit=0, spent=0, reserved=0, requested=0)  # type: ignore[arg-type]
+    line = flow.complete(ask(), services)
+    to_reserve(line)
+    second = line.throw(refused)
+    assert isinstance(second, Reserve)
+    assert second.reservation.record.candidate == LARGE
+    with pytest.raises(BudgetExceededError):
+        line.throw(refused)
+
+
+def test_an_answer_is_handed_over_though_the_ledger_fails(services: Services) -> None:
+    """The answer is paid for; the reservation stands and a note says so."""
+    line = flow.complete(ask(), services)
+    to_reserve(line)
+    line.send(None)
+    line.send(reply("Hello"))
+    with pytest.raises(StopIteration) as stop:
+        line.throw(LedgerError("disk full"))
+    got, route = stop.value.value
+    assert got is not None
+    assert "the reservation stands" in route.notes[0]
+
+
+def test_an_answer_without_usage_is_counted(services: Services) -> None:
+    """A host that reports no tokens gets them counted, marked as estimated."""
+    line = flow.complete(ask(), services)
+    to_reserve(line)
+    line.send(None)
+    settle = line.send(reply("one two three", usage=False))
+    assert settle.settlement.usage.output_tokens == 3
+    assert settle.settlement.estimated
+
+
+def test_a_stream_is_read_handed_out_and_settled(services: Services) -> None:
+    """Open, then chunk by chunk; usage comes from the last chunk."""
+    line = flow.complete(ask(stream=True), services)
+    to_reserve(line)
+    assert isinstance(line.send(None), Open)
+    assert line.send(None) == Emit(None)
+    pieces = chunks(reply("Hello there", output_tokens=9))
+    for piece in pieces:
+        assert isinstance(line.send(None), Read)
+        assert line.send(piece) == Emit(piece)
+    assert isinstance(line.send(None), Read)
+    settle = line.send(None)
+    assert settle.settlement.usage.output_tokens == 9
+    got, route = finish(line, None)
+    assert got is None
+    assert route.usage.output_tokens == 9
+
+
+def test_a_closed_stream_is_charged_for_what_came(services: Services) -> None:
+    """Closing early settles the counted tokens, not the reservation and not nothing."""
+    line = flow.complete(ask(stream=True), services)
+    to_reserve(line)
+    line.send(None)
+    line.send(None)
+    line.send(None)
+    line.send(Chunk(body={}, text="one two three"))
+    settle = line.throw(StreamClosed())
+    assert settle.settlement.usage.output_tokens == 3
+    assert (settle.settlement.outcome, settle.settlement.estimated) == ("closed", True)
+    with pytest.raises(StreamClosed):
+        line.send(None)
+
+
+def test_a_stream_that_breaks_midway_is_not_continued_elsewhere(services: Services) -> None:
+    """The caller has part of the answer: no fallback, the error is raised."""
+    line = flow.complete(ask(stream=True), services)
+    to_reserve(line)
+    line.send(None)
+    line.send(None)
+    line.send(None)
+    line.send(Chunk(body={}, text="one"))
+    line.send(None)
+    assert isinstance(line.throw(ServerError("broke", billable=True)), Settle)
+    with pytest.raises(ServerError):
+        line.send(None)
+
+
+def test_a_stream_that_breaks_before_its_first_chunk_falls_back(services: Services) -> None:
+    """Nothing was handed out yet: the next candidate may serve, and opens no second time."""
+    line = flow.complete(ask(stream=True), services)
+    to_reserve(line)
+    line.send(None)
+    line.send(None)
+    line.send(None)
+    line.throw(InsufficientBalanceError("empty"))
+    assert line.send(None).reservation.record.candidate == LARGE
+    assert isinstance(line.send(None), Open)
+    assert isinstance(line.send(None), Read)
+
+
+def test_a_plan_neither_reserves_nor_sends(services: Services) -> None:
+    """`plan` reads balances and decides; it has no other effect."""
+    line = flow.plan(ask(), services)
+    assert isinstance(next(line), Balances)
+    with pytest.raises(StopIteration) as stop:
+        line.send([Balance()])
+    assert stop.value.value.decision.chosen == SMALL
+    assert set(stop.value.value.forecasts) == {SMALL, LARGE}
+
+
+def test_a_followed_up_conversation_expects_a_warm_cache(services: Services) -> None:
+    """What was sent before is expected in the host's cache the next time, after seconds."""
+    first = tuple({"role": "user", "content": f"{i}"} for i in range(20))
+    line = flow.complete(ask(messages=first), services)
+    to_reserve(line)
+    line.send(None)
+    line.send(reply("Hello", input_tokens=200))
+    finish(line, None)
+    later = replace(services, now=lambda: NOW.replace(minute=5))
+    longer = (*first, {"role": "assistant", "content": "a"}, {"role": "user", "content": "b"})
+    line2 = flow.plan(ask(messages=longer), later)
+    next(line2)
+    with pytest.raises(StopIteration) as stop:
+        line2.send([Balance()])
+    planned = stop.value.value
+    assert planned.forecasts[SMALL].cache_read_tokens == 192  # whole units of 64
+    assert planned.forecasts[LARGE].cache_read_tokens == 0
