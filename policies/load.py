@@ -38,18 +38,18 @@ def load_policy(source: str | Path) -> Policy:
     """
     path = _PRESETS / f"{source}.toml" if str(source) in presets() else Path(source)
     try:
-        text = path.read_text("utf-8")
+        content = path.read_bytes()
     except OSError:
         raise ValueError(
             f"policy: expected a preset ({', '.join(presets())}), a TOML file or a callable; "
             f"got {str(source)!r}"
         ) from None
     try:
-        parameters: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        parameters: dict[str, Any] = tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not TOML: {error}") from None
     name, share = parameters.pop("policy", None), parameters.pop("sparing", None)
-    if name not in _KNOWN:
+    if not isinstance(name, str) or name not in _KNOWN:
         raise ValueError(f"{path}: policy: expected one of {', '.join(_KNOWN)}; got {name!r}")
     try:
         policy = _KNOWN[name](**parameters)

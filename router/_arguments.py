@@ -24,9 +24,9 @@ BudgetLike: TypeAlias = Budget | str | int | Decimal
 class ClientArguments(TypedDict, total=False):
     """Settings of a client; all are optional."""
 
-    hosts: Sequence[str] | None
+    hosts: str | Sequence[str] | None
     """Hosts to choose from; by default those whose key or address is set, else `replay`."""
-    candidates: Sequence[str] | None
+    candidates: str | Sequence[str] | None
     """Models or candidates that `model="auto"` chooses from, instead of all at the hosts."""
     catalog: Catalog | CatalogSource | Sequence[CatalogSource] | None
     """TOML files or mappings laid over the shipped catalogue, or a catalogue of your own."""

@@ -34,8 +34,8 @@ class Core:
     def __init__(
         self,
         *,
-        hosts: Sequence[str] | None = None,
-        candidates: Sequence[str] | None = None,
+        hosts: str | Sequence[str] | None = None,
+        candidates: str | Sequence[str] | None = None,
         catalog: Catalog | CatalogSource | Sequence[CatalogSource] | None = None,
         policy: Policy | str | Path | None = None,
         budgets: BudgetLike | Sequence[BudgetLike] = (),
@@ -57,8 +57,8 @@ class Core:
         self.timeout, self.max_retries = timeout, max_retries
         self.now = now
         self.catalog = _catalog(catalog)
-        self._hosts = tuple(hosts) if hosts is not None else None
-        self._names = tuple(candidates) if candidates is not None else None
+        self._hosts = _names(hosts)
+        self._names = _names(candidates)
         self._policy = policy
         self._scorer = scorer
         self._telemetry = Telemetry(metric_tags)
@@ -233,10 +233,9 @@ class Core:
                 continue
             served = ask(name, host, self.access)
             self._served[name] = served
-            known = {e.model_id for e in self.catalog.endpoints if e.host == name}
-            new = {m: context for m, context in served.models.items() if m not in known}
-            if new:
-                self.catalog = self.catalog.overlay(overlay_for(name, new))
+            rows = overlay_for(name, served.models, self.catalog)
+            if rows["endpoint"]:
+                self.catalog = self.catalog.overlay(rows)
 
     def close(self) -> None:
         """Close the ledger."""
@@ -263,6 +262,10 @@ def _catalog(given: Catalog | CatalogSource | Sequence[CatalogSource] | None) ->
     if isinstance(given, (str, Path, Mapping)):
         return Catalog.default().overlay(given)
     return Catalog.default().overlay(*given)
+
+
+def _names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    return (given,) if isinstance(given, str) else None if given is None else tuple(given)
 
 
 def _default_scorer() -> Scorer:

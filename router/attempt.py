@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,13 @@ from router.budgets import Record, Reservation, Settlement, holds_for
 from router.catalog import Candidate
 from router.dispatch import outcome_of
 from router.effects import Effect, Emit, Open, Read, Release, Reserve, Send, Settle
-from router.errors import LedgerError, ProviderError, ProviderTimeoutError, RouterError
+from router.errors import (
+    ConfigError,
+    LedgerError,
+    ProviderError,
+    ProviderTimeoutError,
+    RouterError,
+)
 from router.pricing import cost
 from router.prompts.layout import arrange
 from router.services import Services
@@ -36,7 +42,8 @@ class Stream:
 
     def take(self, chunk: Chunk) -> None:
         """Keep what settling will need of a chunk."""
-        self.text += [chunk.reasoning, chunk.text]
+        choices = chunk.body.get("choices") or [{}]
+        self.text += [chunk.reasoning, chunk.text, *_tool_texts(choices[0].get("delta") or {})]
         self.usage = chunk.usage or self.usage  # the last one counts: some hosts send partial ones
         self.finish_reason = chunk.finish_reason or self.finish_reason
 
@@ -199,8 +206,8 @@ def _charge(
     if stream.emitted or isinstance(error, StreamClosed):
         usage = stream.usage or _counted(call, stream.text, services)
         return usage, _priced(usage, call, services)
-    if isinstance(error, ProviderError) and not error.billable:
-        return None
+    if isinstance(error, ConfigError) or (isinstance(error, ProviderError) and not error.billable):
+        return None  # refused by the host, or by ourselves before it was sent
     # Sent, and nobody will tell what became of it: assume all that was set aside.
     usage = Usage(input_tokens=call.input_tokens, estimated=True)
     return usage, Cost(pico=reservation.amount, rates_id=reservation.record.rates_id)
@@ -213,8 +220,15 @@ def _texts(reply: Reply) -> list[str]:
         texts += [
             message.get("reasoning_content") or message.get("reasoning") or "",
             message.get("content") or "",
+            *_tool_texts(message),
         ]
     return texts
+
+
+def _tool_texts(message: Mapping[str, Any]) -> list[str]:
+    # Calls of tools are output like any other: names and arguments are billed.
+    functions = [call.get("function") or {} for call in message.get("tool_calls") or ()]
+    return [f.get(key) or "" for f in functions for key in ("name", "arguments")]
 
 
 def _counted(call: Call, texts: Sequence[str], services: Services) -> Usage:

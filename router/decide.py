@@ -180,7 +180,8 @@ def _left(hold: Hold, balance: Balance) -> int:
 
 def _size(request: Request) -> int:
     text = canonical([list(request.messages), list(request.tools), request.response_format])
-    return len(text.encode("utf-8", "replace")) + 8 * len(request.messages)
+    # Chat templates add a few tokens a message, and some a default system prompt or the date.
+    return len(text.encode("utf-8", "replace")) + 8 * len(request.messages) + 64
 
 
 def _too_little(

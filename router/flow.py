@@ -107,7 +107,9 @@ def _finished(route: Route, ended: Ended, past: list[Attempt], services: Service
 
 
 def _remember(request: Request, services: Services, candidate: Candidate, usage: Usage) -> None:
-    """Note in the prefix index what this host has now seen."""
+    """Note in the prefix index what this host has now seen; a recording caches nothing."""
+    if candidate.kind == "replay":
+        return
     layout = arrange(request.messages, request.tools)
     chain = chain_of(layout.messages, layout.tools)
     now = services.now()

@@ -30,7 +30,7 @@ def input_bound(candidate: Candidate, input_tokens: int, input_bytes: int) -> in
     """The most input tokens the host can bill.
 
     Exact where we have the model's own vocabulary; else no byte-level vocabulary makes more
-    tokens than bytes, and 8 tokens a message cover the chat template.
+    tokens than bytes. `input_bytes` has room for the chat template (`decide._size`).
     """
     exact = candidate.kind == "replay" or candidate.model.startswith("deepseek")
     return input_tokens if exact else max(input_tokens, input_bytes)
@@ -63,7 +63,7 @@ def forecast(
         notes.append(f"max_tokens lowered from {request.max_tokens:,} to {limit:,}: its cap")
     output = score.output_tokens
     if remaining is not None and dearest is not None:
-        least = min(limit, math.ceil(output.p90))
+        least = min(limit, max(1, math.ceil(output.p90)))
         if not request.max_tokens:
             headroom = _HEADROOM.get(score.basis, _HEADROOM_UNTRAINED)
             limit = min(room, max(_FEWEST, math.ceil(output.p99 * headroom)))

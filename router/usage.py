@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from router.types import Usage
@@ -15,10 +16,10 @@ def parse_usage(raw: Mapping[str, Any] | None) -> Usage | None:
     `prompt_tokens_details.cached_tokens` (both occur, sometimes only one; when they differ, the
     top-level field is the billed one). Reasoning is inside `completion_tokens`.
     """
-    if not raw or raw.get("prompt_tokens") is None:
+    if not isinstance(raw, Mapping) or raw.get("prompt_tokens") is None:
         return None
-    details = raw.get("prompt_tokens_details") or {}
-    output_details = raw.get("completion_tokens_details") or {}
+    details = _mapping(raw.get("prompt_tokens_details"))
+    output_details = _mapping(raw.get("completion_tokens_details"))
     hit, miss = raw.get("prompt_cache_hit_tokens"), raw.get("prompt_cache_miss_tokens")
     input_tokens = _count(raw["prompt_tokens"])
     if hit is not None and miss is not None:
@@ -49,6 +50,10 @@ def to_openai(usage: Usage) -> dict[str, Any]:
     }
 
 
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
 def _count(value: Any) -> int:
-    # Some servers send floats or null for a count.
-    return max(0, int(value)) if isinstance(value, (int, float)) else 0
+    # Some servers send floats or null for a count; json reads NaN and Infinity too.
+    return max(0, int(value)) if isinstance(value, (int, float)) and isfinite(value) else 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from router.errors import MissingKeyError
+from router.errors import ConfigError, MissingKeyError
 
 
 class Reachable(Protocol):
@@ -42,9 +42,19 @@ class Access:
         return url.rstrip("/") if url else None
 
     def key(self, host: str, target: Reachable) -> str | None:
-        """The host's API key, None when it is not set."""
+        """The host's API key without blanks around it, None when it is not set.
+
+        Raises:
+            ConfigError: it cannot stand in a header; never shows it.
+        """
         from_env = self.environ.get(target.api_key_env) if target.api_key_env else None
-        return self.keys.get(host) or from_env or None
+        key = (self.keys.get(host) or from_env or "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigError(
+                f"the API key of host {host!r} holds characters that no key has (line breaks, "
+                "non-ASCII); copy it again"
+            )
+        return key or None
 
     def missing(self, host: str, target: Reachable) -> str | None:
         """The environment variable that must be set before this host can be used, or None."""

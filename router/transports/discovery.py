@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from router.transports.access import Access
 
 if TYPE_CHECKING:
+    from router.catalog import Catalog
     from router.catalog.schema import Host
 
 SELF_HOSTED = frozenset({"vllm", "sglang", "ollama", "llamacpp"})
@@ -27,7 +29,11 @@ class Served:
 
 
 def ask(name: str, host: Host, access: Access) -> Served:
-    """Ask a self-hosted server which models it serves; never raises."""
+    """Ask a self-hosted server which models it serves; what goes wrong is in `problem`.
+
+    Raises:
+        ConfigError: its API key cannot be one.
+    """
     import httpx
 
     url, key = access.base_url(name, host), access.key(name, host)
@@ -43,7 +49,7 @@ def ask(name: str, host: Host, access: Access) -> Served:
         return Served({}, f"{url}/models answers HTTP {error.response.status_code}")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Served({}, f"{url} does not answer ({type(error).__name__})")
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         return Served({}, f"{url}/models does not answer with a list of models")
 
 
@@ -54,22 +60,46 @@ def read_models(body: Any) -> dict[str, int]:
     }
 
 
-def overlay_for(host: str, models: Mapping[str, int]) -> dict[str, Any]:
-    """Catalogue rows for models that a server serves and the catalogue does not know."""
+def overlay_for(host: str, models: Mapping[str, int], catalog: Catalog) -> dict[str, Any]:
+    """Catalogue rows for models that a server serves under an id the catalogue does not list.
+
+    A model that the catalogue knows by name (served from a local directory, say) keeps what the
+    catalogue says of it.
+    """
+    listed = {e.model_id: e for e in catalog.endpoints if e.host == host}
+    by_name = {e.model: e for e in listed.values()}
+    taken = {e.model for model_id, e in listed.items() if model_id in models}
     rows: dict[str, Any] = {"model": [], "endpoint": []}
     for model_id, context in models.items():
+        if model_id in listed:
+            continue
+        name = _name(model_id, taken)
+        taken.add(name)
         where = {"source": f"GET /models of {host}"}
-        name = re.sub(r"[^a-z0-9._-]", "-", model_id.rpartition("/")[2].lower()).lstrip("._-")
-        rows["model"].append({"name": name, **where})
-        rows["endpoint"].append(
-            {
-                "model": name,
-                "host": host,
-                "model_id": model_id,
-                "context_tokens": context,
-                "max_output_tokens": context,
-                "unpriced": "depends on your GPUs and load; give it a rate in an overlay",
-                **where,
-            }
-        )
+        row: dict[str, Any] = {
+            "model": name,
+            "host": host,
+            "unpriced": "depends on your GPUs and load; give it a rate in an overlay",
+        }
+        if name in by_name:
+            row = by_name[name].model_dump(exclude_unset=True)
+        elif known := catalog.models.get(name):
+            # How this server would switch thinking on is not known.
+            row["modes"] = ("chat",) if "chat" in known.modes else known.modes
+        else:
+            rows["model"].append({"name": name, **where})
+        limits = {"context_tokens": context, "max_output_tokens": context}
+        rows["endpoint"].append(row | limits | where | {"model_id": model_id})
     return rows
+
+
+def _name(model_id: str, taken: Container[str]) -> str:
+    """A name for an id: its last part, the whole id, or that with a number, if not yet taken."""
+    path = model_id.strip("/")
+    short, whole = (_slug(text) or "model" for text in (path.rpartition("/")[2], path))
+    numbered = (f"{whole}-{n}" for n in count(2))
+    return next(name for name in chain((short, whole), numbered) if name not in taken)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("._-")

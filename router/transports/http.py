@@ -1,49 +1,80 @@
-"""OpenAI-compatible HTTP over httpx; async through aiohttp, which costs a seventh of the CPU."""
+"""OpenAI-compatible HTTP over httpx. `http_async.py` does the same on an event loop."""
 
 from __future__ import annotations
 
-import asyncio
+import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
 import httpx
 
 from router._clock import utcnow
-from router.errors import ConnectionFailedError, ProviderTimeoutError
+from router.errors import (
+    ConfigError,
+    ConnectionFailedError,
+    InvalidRequestError,
+    ProviderTimeoutError,
+)
 from router.transports import openai, sse
 from router.transports.access import Access
 from router.types import Call, Chunk, Reply
 
 _CONNECT_SECONDS = 10.0
-_IDLE_SECONDS = 120.0
+IDLE_SECONDS = 120.0
 """Longest silence inside a stream. DeepSeek sends keep-alives; streams that stall for ever have
 been reported (deepseek-ai/DeepSeek-V3 issue 1608)."""
 
 
-class _Wire:
+class Wire:
     """What both transports share: requests out of calls, errors out of failures."""
 
     def __init__(self, access: Access, now: Callable[[], datetime] = utcnow) -> None:
         self._access = access
         self._now = now
 
-    def _request(self, client: Any, call: Call) -> httpx.Request:
+    def request(self, client: Any, call: Call) -> httpx.Request:
+        """The HTTP request of a call.
+
+        Raises:
+            InvalidRequestError: the body cannot be written as JSON in UTF-8.
+            ConfigError: the base URL is none.
+        """
         url, key = self._access.require(call.candidate.host, call.candidate)
-        read = min(call.timeout, _IDLE_SECONDS) if call.request.stream else call.timeout
-        request: httpx.Request = client.build_request(
-            "POST",
-            f"{url}/chat/completions",
-            json=openai.body_of(call),
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx.Timeout(
-                read, connect=min(call.timeout, _CONNECT_SECONDS), pool=call.timeout
-            ),
-        )
+        read = min(call.timeout, IDLE_SECONDS) if call.request.stream else call.timeout
+        try:
+            content = json.dumps(
+                openai.body_of(call), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+            ).encode()
+        except UnicodeEncodeError:  # its message would show the text
+            problem = "text with a lone surrogate, which UTF-8 cannot hold"
+        except (TypeError, ValueError) as error:
+            problem = str(error)
+        else:
+            problem = ""
+        if problem:
+            raise InvalidRequestError(f"the request cannot be sent as JSON: {problem}")
+        try:
+            request: httpx.Request = client.build_request(
+                "POST",
+                f"{url}/chat/completions",
+                content=content,
+                headers={"Content-Type": "application/json"}
+                | ({"Authorization": f"Bearer {key}"} if key else {}),
+                timeout=httpx.Timeout(
+                    read, connect=min(call.timeout, _CONNECT_SECONDS), pool=call.timeout
+                ),
+            )
+        except httpx.InvalidURL as error:
+            raise ConfigError(
+                f"the base URL of host {call.candidate.host!r} cannot be used ({error}); "
+                "expected one such as https://example.org/v1"
+            ) from None
         return request
 
-    def _failed(self, error: httpx.HTTPError, call: Call) -> ConnectionFailedError:
+    def failed(self, error: Exception, call: Call) -> ConnectionFailedError:
+        """The error for a connection that could not be made or broke."""
         # Before the request was whole at the host it cannot have been charged.
         unsent = (
             httpx.ConnectError,
@@ -51,6 +82,7 @@ class _Wire:
             httpx.PoolTimeout,
             httpx.WriteError,
             httpx.WriteTimeout,
+            httpx.LocalProtocolError,
             httpx.UnsupportedProtocol,
         )
         kind = ConnectionFailedError
@@ -62,13 +94,16 @@ class _Wire:
             billable=not isinstance(error, unsent),
         )
 
-    def _refused(self, response: httpx.Response, content: bytes, call: Call) -> Exception:
+    def refused(self, response: httpx.Response, content: bytes, call: Call) -> Exception:
+        """The error for an answer that is no success; a host may quote the key in it."""
+        if key := self._access.key(call.candidate.host, call.candidate):
+            content = content.replace(key.encode(), b"***")
         return openai.error_from(
             response.status_code, response.headers, content, call, now=self._now()
         )
 
 
-class HTTPTransport(_Wire):
+class HTTPTransport(Wire):
     """Sends calls over a connection pool. `client` may be any configured `httpx.Client`."""
 
     def __init__(
@@ -84,7 +119,7 @@ class HTTPTransport(_Wire):
     def send(self, call: Call) -> Reply:
         """Make the call; blank keep-alive lines do not prolong its deadline."""
         deadline = time.monotonic() + call.timeout
-        request = self._request(self._client, call)
+        request = self.request(self._client, call)
         try:
             response = self._client.send(request, stream=True)
             try:
@@ -92,27 +127,27 @@ class HTTPTransport(_Wire):
                 for piece in response.iter_bytes():
                     pieces.append(piece)
                     if time.monotonic() > deadline:
-                        raise _too_late(call)
+                        raise too_late(call)
             finally:
                 response.close()
         except httpx.HTTPError as error:
-            raise self._failed(error, call) from error
+            raise self.failed(error, call) from error
         content = b"".join(pieces)
-        if response.status_code >= 400:
-            raise self._refused(response, content, call)
+        if not response.is_success:
+            raise self.refused(response, content, call)
         return openai.reply_from(content, call)
 
     def open(self, call: Call) -> HTTPSource:
         """Begin a streamed call."""
-        request = self._request(self._client, call)
+        request = self.request(self._client, call)
         try:
             response = self._client.send(request, stream=True)
-            if response.status_code >= 400:
+            if not response.is_success:
                 content = response.read()
                 response.close()
-                raise self._refused(response, content, call)
+                raise self.refused(response, content, call)
         except httpx.HTTPError as error:
-            raise self._failed(error, call) from error
+            raise self.failed(error, call) from error
         return HTTPSource(response, call, self)
 
     def close(self) -> None:
@@ -123,10 +158,11 @@ class HTTPTransport(_Wire):
 class HTTPSource:
     """An open stream over HTTP."""
 
-    def __init__(self, response: httpx.Response, call: Call, wire: _Wire) -> None:
+    def __init__(self, response: httpx.Response, call: Call, wire: Wire) -> None:
         self._response, self._call, self._wire = response, call, wire
+        self._deadline = time.monotonic() + call.timeout
         self._fields = self._decode()
-        self._end = _End()
+        self._end = End()
 
     def read(self) -> Chunk | None:
         """The next chunk, None after [DONE]."""
@@ -136,7 +172,7 @@ class HTTPSource:
                     return None
                 return self._end.seen(openai.chunk_from(data, self._call))
         except httpx.HTTPError as error:
-            raise self._wire._failed(error, self._call) from error
+            raise self._wire.failed(error, self._call) from error
         self._end.check(self._call)
         return None
 
@@ -147,116 +183,25 @@ class HTTPSource:
     def _decode(self) -> Iterator[str]:
         decoder = sse.Decoder()
         for piece in self._response.iter_bytes():
+            if time.monotonic() > self._deadline:  # keep-alives alone do not prolong it
+                raise too_late(self._call)
             yield from decoder.feed(piece)
         yield from decoder.end()
 
 
-class AsyncHTTPTransport(_Wire):
-    """Sends calls from an event loop. `client` may be any configured `httpx.AsyncClient`."""
-
-    def __init__(
-        self,
-        access: Access,
-        *,
-        client: httpx.AsyncClient | None = None,
-        now: Callable[[], datetime] = utcnow,
-    ) -> None:
-        super().__init__(access, now)
-        self._client = client
-
-    def _pool(self) -> httpx.AsyncClient:
-        if self._client is None:  # aiohttp wants a running loop
-            from httpx_aiohttp import AiohttpTransport
-
-            self._client = httpx.AsyncClient(transport=AiohttpTransport(), follow_redirects=False)
-        return self._client
-
-    async def send(self, call: Call) -> Reply:
-        """Make the call within its deadline."""
-        client = self._pool()
-        request = self._request(client, call)
-        try:
-            async with asyncio.timeout(call.timeout):
-                response = await client.send(request, stream=True)
-                try:
-                    content = await response.aread()
-                finally:
-                    await response.aclose()
-        except TimeoutError:
-            raise _too_late(call) from None
-        except httpx.HTTPError as error:
-            raise self._failed(error, call) from error
-        if response.status_code >= 400:
-            raise self._refused(response, content, call)
-        return openai.reply_from(content, call)
-
-    async def open(self, call: Call) -> AsyncHTTPSource:
-        """Begin a streamed call."""
-        client = self._pool()
-        request = self._request(client, call)
-        try:
-            async with asyncio.timeout(call.timeout):
-                response = await client.send(request, stream=True)
-                if response.status_code >= 400:
-                    content = await response.aread()
-                    await response.aclose()
-                    raise self._refused(response, content, call)
-        except TimeoutError:
-            raise _too_late(call) from None
-        except httpx.HTTPError as error:
-            raise self._failed(error, call) from error
-        return AsyncHTTPSource(response, call, self)
-
-    async def close(self) -> None:
-        """Close the pool."""
-        if self._client is not None:
-            await self._client.aclose()
-
-
-class AsyncHTTPSource:
-    """An open stream over HTTP."""
-
-    def __init__(self, response: httpx.Response, call: Call, wire: _Wire) -> None:
-        self._response, self._call, self._wire = response, call, wire
-        self._fields = self._decode()
-        self._end = _End()
-
-    async def read(self) -> Chunk | None:
-        """The next chunk, None after [DONE]."""
-        try:
-            async for data in self._fields:
-                if data == sse.DONE:
-                    return None
-                return self._end.seen(openai.chunk_from(data, self._call))
-        except httpx.HTTPError as error:
-            raise self._wire._failed(error, self._call) from error
-        self._end.check(self._call)
-        return None
-
-    async def close(self) -> None:
-        """Close the response."""
-        await self._response.aclose()
-
-    async def _decode(self) -> AsyncIterator[str]:
-        decoder = sse.Decoder()
-        async for piece in self._response.aiter_bytes():
-            for data in decoder.feed(piece):
-                yield data
-        for data in decoder.end():
-            yield data
-
-
-class _End:
+class End:
     """Whether a stream that stops without [DONE] had said all it had to say."""
 
     def __init__(self) -> None:
         self._finished = False
 
     def seen(self, chunk: Chunk) -> Chunk:
+        """Note whether this chunk finished the answer."""
         self._finished = self._finished or chunk.finish_reason is not None
         return chunk
 
     def check(self, call: Call) -> None:
+        """Raise ConnectionFailedError if nothing did."""
         if not self._finished:
             raise ConnectionFailedError(
                 "the stream ended before the answer did",
@@ -265,7 +210,8 @@ class _End:
             )
 
 
-def _too_late(call: Call) -> ProviderTimeoutError:
+def too_late(call: Call) -> ProviderTimeoutError:
+    """The error for an answer that was not whole in time."""
     return ProviderTimeoutError(
         f"no whole answer within {call.timeout:.1f} s",
         candidate=call.candidate.name,

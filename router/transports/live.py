@@ -21,7 +21,8 @@ from router.transports.replay import AsyncReplayTransport, ReplayTransport
 from router.types import Call, Reply
 
 if TYPE_CHECKING:
-    from router.transports.http import AsyncHTTPTransport, HTTPTransport
+    from router.transports.http import HTTPTransport
+    from router.transports.http_async import AsyncHTTPTransport
 
 
 def sync_transport(access: Access) -> Transport:
@@ -65,7 +66,7 @@ class _LazyAsyncHTTP:
         self._http: AsyncHTTPTransport | None = None
 
     def _made(self) -> AsyncHTTPTransport:
-        from router.transports.http import AsyncHTTPTransport
+        from router.transports.http_async import AsyncHTTPTransport
 
         if self._http is None:
             self._http = AsyncHTTPTransport(self._access)

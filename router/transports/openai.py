@@ -18,6 +18,7 @@ from router.errors import (
     ServerError,
 )
 from router.prompts.text import message_text
+from router.transports.shape import shaped
 from router.types import Call, Chunk, Reply
 from router.usage import parse_usage
 
@@ -55,14 +56,12 @@ def reply_from(content: bytes, call: Call) -> Reply:
         BadResponseError: not JSON, or not a chat completion. The call was probably charged.
     """
     try:
-        body = json.loads(content)
+        body = shaped(json.loads(content), "message")
         choice = body["choices"][0]
-        message = choice["message"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, RecursionError):
         raise BadResponseError(
             "the answer is not a chat completion", candidate=call.candidate.name, billable=True
         ) from None
-    _one_name_for_reasoning(message)
     return Reply(
         body=body, usage=parse_usage(body.get("usage")), finish_reason=choice.get("finish_reason")
     )
@@ -76,19 +75,21 @@ def chunk_from(data: str, call: Call) -> Chunk:
     """
     try:
         body = json.loads(data)
-        choices = body.get("choices") or []
-    except (ValueError, AttributeError):
+        error = body.get("error") if isinstance(body, dict) else None
+        choices = [] if error else shaped(body, "delta")["choices"]
+    except (ValueError, RecursionError):
         raise BadResponseError(
-            "a piece of the stream is not JSON", candidate=call.candidate.name, billable=True
+            "a piece of the stream is not a chunk of a chat completion",
+            candidate=call.candidate.name,
+            billable=True,
         ) from None
-    if body.get("error"):
+    if error:
         raise ServerError(
             "the stream broke off: " + _message(body, call),
             candidate=call.candidate.name,
             billable=True,
         )
-    delta = (choices[0].get("delta") or {}) if choices else {}
-    _one_name_for_reasoning(delta)
+    delta = choices[0]["delta"] if choices else {}
     # Usage comes with the last choice (DeepSeek) or in a chunk of its own without choices.
     return Chunk(
         body=body,
@@ -149,9 +150,3 @@ def _retry_after(value: str | None, now: datetime) -> float | None:
     except ValueError:
         return None
     return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())
-
-
-def _one_name_for_reasoning(message: dict[str, Any]) -> None:
-    # vLLM and OpenRouter say `reasoning`, DeepSeek says `reasoning_content`.
-    if message.get("reasoning_content") is None and isinstance(message.get("reasoning"), str):
-        message["reasoning_content"] = message["reasoning"]

@@ -36,7 +36,8 @@ assert_type(client.report(["day"]), Report)
 client.chat.completions.create(messages, temprature=1)  # type: ignore[call-overload]
 client.chat.completions.create(messages, model=3)  # type: ignore[call-overload]
 Budget("1.00", "fortnight")  # type: ignore[arg-type]
-Client(hosts="deepinfra", ledgr="x")  # type: ignore[call-arg]
+Client(hosts="deepinfra")
+Client(ledgr="x")  # type: ignore[call-arg]
 
 
 def dearest(quotes: list[Quote], context: Context) -> Decision:
