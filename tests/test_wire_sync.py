@@ -14,7 +14,6 @@ from router import Budget, Client
 from router.errors import BudgetExceededError, RouterError
 
 MODEL = "deepseek-v3.2@deepinfra"
-V3_COST = 219_520_000
 
 
 @pytest.fixture
