@@ -38,12 +38,18 @@ class Stream:
     usage: Usage | None = None
     finish_reason: str | None = None
     opened: bool = False
+    received: bool = False
     emitted: bool = False
+
+    def restart(self) -> None:
+        """Forget what a failed attempt brought; what was handed out stays handed out."""
+        self.text, self.usage, self.finish_reason, self.received = [], None, None, False
 
     def take(self, chunk: Chunk) -> None:
         """Keep what settling will need of a chunk."""
         choices = chunk.body.get("choices") or [{}]
         self.text += [chunk.reasoning, chunk.text, *_tool_texts(choices[0].get("delta") or {})]
+        self.received = True
         self.usage = chunk.usage or self.usage  # the last one counts: some hosts send partial ones
         self.finish_reason = chunk.finish_reason or self.finish_reason
 
@@ -179,6 +185,7 @@ def attempt(
 def _streamed(
     call: Call, services: Services, stream: Stream, began: float
 ) -> Generator[Effect, Any, None]:
+    stream.restart()
     yield Open(call)
     if not stream.opened:
         stream.opened = True
@@ -191,7 +198,8 @@ def _streamed(
                 candidate=call.candidate.name,
                 billable=True,
             )
-        stream.emitted = True
+        # A first chunk that only names the role commits to nothing: another host may still serve.
+        stream.emitted = stream.emitted or bool(chunk.finish_reason or any(stream.text))
         yield Emit(chunk)
 
 
@@ -203,7 +211,7 @@ def _charge(
     reservation: Reservation,
 ) -> tuple[Usage, Cost] | None:
     """What a failed attempt is charged: nothing, what a stream brought, or what was reserved."""
-    if stream.emitted or isinstance(error, StreamClosed):
+    if stream.received or isinstance(error, StreamClosed):
         usage = stream.usage or _counted(call, stream.text, services)
         return usage, _priced(usage, call, services)
     if isinstance(error, ConfigError) or (isinstance(error, ProviderError) and not error.billable):

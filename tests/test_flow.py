@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
+from by_hand import LARGE, NOW, SMALL, ask, finish, to_reserve
 
-from classifiers.scores import Quantiles, Score
-from policies import cheapest
 from router import flow
-from router.attempt import StreamClosed
-from router.budgets import Balance, Budget
-from router.catalog import Catalog
-from router.effects import Balances, Emit, Open, Read, Release, Reserve, Send, Settle, Sleep
+from router.budgets import Balance
+from router.effects import Balances, Release, Reserve, Send, Settle, Sleep
 from router.errors import (
     BudgetExceededError,
     InsufficientBalanceError,
@@ -24,77 +18,8 @@ from router.errors import (
     ServerError,
 )
 from router.money import to_pico
-from router.prompts.prefix import PrefixIndex
 from router.services import Services
-from router.telemetry import Telemetry
-from router.testing import chunks, reply
-from router.types import Chunk, Request
-
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-ZERO = Quantiles(0, 0, 0, 0, 0)
-NAMES = {"deepseek-small": ("1", "2"), "deepseek-large": ("10", "20")}
-LIMITS = {"context_tokens": 1000, "max_output_tokens": 500}
-KNOWN = {"source": "test", "checked": "2026-11-22"}
-CATALOG = Catalog.load(
-    {
-        "host": [{"name": "h", "base_url": "http://localhost:1"}],
-        "model": [{"name": m} for m in NAMES],
-        "endpoint": [{"model": m, "host": "h", "model_id": m, **LIMITS} for m in NAMES],
-        "rate": [
-            {"endpoint": f"{m}@h", "input": i, "output": o, **KNOWN} for m, (i, o) in NAMES.items()
-        ],
-    }
-)
-SMALL, LARGE = "deepseek-small@h", "deepseek-large@h"
-
-
-class FixedScorer:
-    """Every prompt: small is right half of the time, large nine times in ten; 40 tokens."""
-
-    def score(self, text: str, profiles: Sequence[str]) -> Mapping[str, Score]:
-        tokens = Quantiles(20, 40, 80, 160, 50)
-        quality = {"deepseek-small": 0.5, "deepseek-large": 0.9}
-        return {p: Score(quality[p], tokens, ZERO, "trained") for p in profiles}
-
-
-@pytest.fixture
-def services() -> Services:
-    return Services(
-        catalog=CATALOG,
-        candidates=lambda names, at: CATALOG.candidates(at=at),
-        scorer=FixedScorer(),
-        count_input=lambda messages, **_: 10 * len(messages),
-        count_text=lambda text: len(text.split()),
-        policy=cheapest(),
-        budgets=(Budget("1.00"),),
-        prefixes=PrefixIndex(),
-        telemetry=Telemetry(),
-        unfit=lambda candidate, request: None,
-        now=lambda: NOW,
-        monotonic=lambda: 0.0,
-        random=lambda: 0.0,
-    )
-
-
-def ask(**changes: Any) -> Request:
-    """A request of ten input tokens."""
-    request = Request(id="r", messages=({"role": "user", "content": "Hi"},))
-    return replace(request, **changes)
-
-
-def to_reserve(line: flow.Flow, spent: int = 0) -> Reserve:
-    """Run a flow to its first reservation."""
-    assert isinstance(next(line), Balances)
-    effect = line.send([Balance(spent=spent)])
-    assert isinstance(effect, Reserve)
-    return effect
-
-
-def finish(line: flow.Flow, answer: Any) -> Any:
-    """Send the last answer and return what the flow returns."""
-    with pytest.raises(StopIteration) as stop:
-        line.send(answer)
-    return stop.value.value
+from router.testing import reply
 
 
 def test_a_request_reserves_sends_and_settles(services: Services) -> None:
@@ -257,66 +182,6 @@ def test_an_answer_without_usage_is_counted(services: Services) -> None:
     settle = line.send(reply("one two three", usage=False))
     assert settle.settlement.usage.output_tokens == 3
     assert settle.settlement.estimated
-
-
-def test_a_stream_is_read_handed_out_and_settled(services: Services) -> None:
-    """Open, then chunk by chunk; usage comes from the last chunk."""
-    line = flow.complete(ask(stream=True), services)
-    to_reserve(line)
-    assert isinstance(line.send(None), Open)
-    assert line.send(None) == Emit(None)
-    pieces = chunks(reply("Hello there", output_tokens=9))
-    for piece in pieces:
-        assert isinstance(line.send(None), Read)
-        assert line.send(piece) == Emit(piece)
-    assert isinstance(line.send(None), Read)
-    settle = line.send(None)
-    assert settle.settlement.usage.output_tokens == 9
-    got, route = finish(line, None)
-    assert got is None
-    assert route.usage.output_tokens == 9
-
-
-def test_a_closed_stream_is_charged_for_what_came(services: Services) -> None:
-    """Closing early settles the counted tokens, not the reservation and not nothing."""
-    line = flow.complete(ask(stream=True), services)
-    to_reserve(line)
-    line.send(None)
-    line.send(None)
-    line.send(None)
-    line.send(Chunk(body={}, text="one two three"))
-    settle = line.throw(StreamClosed())
-    assert settle.settlement.usage.output_tokens == 3
-    assert (settle.settlement.outcome, settle.settlement.estimated) == ("closed", True)
-    with pytest.raises(StreamClosed):
-        line.send(None)
-
-
-def test_a_stream_that_breaks_midway_is_not_continued_elsewhere(services: Services) -> None:
-    """The caller has part of the answer: no fallback, the error is raised."""
-    line = flow.complete(ask(stream=True), services)
-    to_reserve(line)
-    line.send(None)
-    line.send(None)
-    line.send(None)
-    line.send(Chunk(body={}, text="one"))
-    line.send(None)
-    assert isinstance(line.throw(ServerError("broke", billable=True)), Settle)
-    with pytest.raises(ServerError):
-        line.send(None)
-
-
-def test_a_stream_that_breaks_before_its_first_chunk_falls_back(services: Services) -> None:
-    """Nothing was handed out yet: the next candidate may serve, and opens no second time."""
-    line = flow.complete(ask(stream=True), services)
-    to_reserve(line)
-    line.send(None)
-    line.send(None)
-    line.send(None)
-    line.throw(InsufficientBalanceError("empty"))
-    assert line.send(None).reservation.record.candidate == LARGE
-    assert isinstance(line.send(None), Open)
-    assert isinstance(line.send(None), Read)
 
 
 def test_a_plan_neither_reserves_nor_sends(services: Services) -> None:

@@ -13,7 +13,6 @@ from router.catalog import Catalog
 from router.errors import (
     AuthenticationError,
     BadRequestError,
-    BadResponseError,
     InsufficientBalanceError,
     ProviderError,
     RateLimitError,
@@ -143,7 +142,7 @@ def test_any_json_is_a_reply_or_a_typed_error(value):
     content = json.dumps(value).encode()
     try:
         assert reply_from(content, call()).body["choices"]
-    except BadResponseError as caught:
+    except ProviderError as caught:
         assert caught.billable
 
 
@@ -229,3 +228,29 @@ def test_the_hosts_words_are_shown_unless_they_quote(body, shown):
 def test_long_explanations_are_cut():
     """A page of text does not fill the log."""
     assert len(str(error(500, {"error": "e" * 5000}))) < 400
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "billable"),
+    [
+        (402, InsufficientBalanceError, False),
+        (429, RateLimitError, False),
+        (503, ServerError, False),
+        ("broken", ServerError, True),
+        (None, ServerError, True),
+    ],
+)
+def test_an_error_with_status_200_is_that_error(code, kind, billable):
+    """Gateways tell errors in a body of status 200: its code says which, its words are shown."""
+    content = json.dumps({"error": {"code": code, "message": "No luck"}}).encode()
+    with pytest.raises(kind, match="No luck") as caught:
+        reply_from(content, call())
+    assert caught.value.billable is billable
+
+
+@pytest.mark.parametrize("piece", [PROMPT, PROMPT[9:35], PROMPT[:30], json.dumps(PROMPT)])
+def test_no_piece_of_the_prompt_is_shown(piece):
+    """A host that quotes the prompt, or 24 characters out of its middle, is not quoted."""
+    shown = str(error(400, {"error": {"message": f"bad input: {piece} !"}}))
+    assert "zebra" not in shown
+    assert "left out" in shown

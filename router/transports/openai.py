@@ -23,6 +23,8 @@ from router.types import Call, Chunk, Reply
 from router.usage import parse_usage
 
 _LONGEST_MESSAGE = 300
+_TELLING = 24
+"""So many characters in common with the prompt are no coincidence."""
 
 
 def body_of(call: Call) -> dict[str, Any]:
@@ -54,9 +56,13 @@ def reply_from(content: bytes, call: Call) -> Reply:
 
     Raises:
         BadResponseError: not JSON, or not a chat completion. The call was probably charged.
+        ProviderError: an error told with status 200, as gateways do that have begun to answer.
     """
     try:
-        body = shaped(json.loads(content), "message")
+        raw = json.loads(content)
+        if isinstance(raw, dict) and raw.get("error") and not raw.get("choices"):
+            raise _told_late(raw, call)
+        body = shaped(raw, "message")
         choice = body["choices"][0]
     except (ValueError, LookupError, RecursionError):
         raise BadResponseError(
@@ -104,21 +110,39 @@ def error_from(
     status: int, headers: Mapping[str, str], content: bytes, call: Call, *, now: datetime
 ) -> ProviderError:
     """The error that an HTTP status of 400 or more stands for."""
-    kinds = {401: AuthenticationError, 402: InsufficientBalanceError, 403: AuthenticationError}
-    if status >= 500:
-        kind: type[ProviderError] = ServerError
-    else:
-        kind = RateLimitError if status == 429 else kinds.get(status, BadRequestError)
     try:
         body = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
-    return kind(
+    return _kind(status)(
         f"HTTP {status}: {_message(body, call)}",
         candidate=call.candidate.name,
         status_code=status,
         retry_after=_retry_after(headers.get("retry-after"), now),
         provider_request_id=headers.get("x-request-id"),
+    )
+
+
+def _kind(status: int) -> type[ProviderError]:
+    kinds: dict[int, type[ProviderError]] = {
+        401: AuthenticationError,
+        402: InsufficientBalanceError,
+        403: AuthenticationError,
+        429: RateLimitError,
+    }
+    return ServerError if status >= 500 else kinds.get(status, BadRequestError)
+
+
+def _told_late(body: dict[str, Any], call: Call) -> ProviderError:
+    """The error in a body that came with status 200; its code, if it is one, says which."""
+    error = body["error"]
+    code = error.get("code") if isinstance(error, dict) else None
+    status = code if isinstance(code, int) and 400 <= code < 600 else None
+    return (_kind(status) if status else ServerError)(
+        f"the host answered with an error: {_message(body, call)}",
+        candidate=call.candidate.name,
+        status_code=status,
+        billable=status is None,
     )
 
 
@@ -130,11 +154,19 @@ def _message(body: Any, call: Call) -> str:
         found = error.get("message") if isinstance(error, dict) else error or body.get("detail")
     if not isinstance(found, str) or not found:
         return "no explanation was given"
-    for message in call.request.messages:
-        text = message_text(message).strip()
-        if text and (text[:40] in found or repr(text[:40])[1:-1] in found):
-            return "the host's explanation repeats the prompt and is left out"
-    return found if len(found) <= _LONGEST_MESSAGE else found[:_LONGEST_MESSAGE] + "..."
+    shown = found if len(found) <= _LONGEST_MESSAGE else found[:_LONGEST_MESSAGE] + "..."
+    if any(_repeats(shown, message_text(m).strip()) for m in call.request.messages):
+        return "the host's explanation repeats the prompt and is left out"
+    return shown
+
+
+def _repeats(shown: str, text: str) -> bool:
+    """Whether `shown` holds a piece of `text`, as it is or escaped as in a repr or JSON."""
+    if not text:
+        return False
+    size = min(_TELLING, len(text))
+    forms = (text, repr(text)[1:-1], json.dumps(text)[1:-1])
+    return any(shown[i : i + size] in form for form in forms for i in range(len(shown) - size + 1))
 
 
 def _retry_after(value: str | None, now: datetime) -> float | None:
