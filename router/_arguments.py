@@ -32,7 +32,7 @@ class ClientArguments(TypedDict, total=False):
     """TOML files or mappings laid over the shipped catalogue, or a catalogue of your own."""
     policy: Policy | str | Path | None
     """A callable, a preset's name or a TOML file; "balanced" by default."""
-    budgets: BudgetLike | Sequence[BudgetLike]
+    budgets: BudgetLike | Sequence[BudgetLike] | None
     """Budgets that every request must keep to; a plain amount is one without end, in USD."""
     ledger: Ledger | str | Path | None
     """A path, ":memory:", or a ledger; by default a file in the user's state directory."""
@@ -81,8 +81,13 @@ class CallArguments(TypedDict, total=False):
     top_logprobs: int | None
     reasoning_effort: str | None
     user: str | None
+    n: int | None
+    """1, as there is one answer to a request."""
+    stream_options: Mapping[str, Any] | None
+    """Taken for compatibility: usage is always asked for."""
     extra_body: Mapping[str, Any] | None
-    """Fields of a host's own; those that decide what is spent are refused here."""
+    """Fields of a host's own; those that decide what is spent are refused here, and under a hard
+    budget all that are not known to be harmless."""
 
 
 _OURS = frozenset(
@@ -98,6 +103,8 @@ _OURS = frozenset(
         "response_format",
         "extra_body",
         "stream",
+        "n",
+        "stream_options",
     )
 )
 _PASSED_ON = frozenset(CallArguments.__annotations__) - _OURS
@@ -105,15 +112,43 @@ _PASSED_ON = frozenset(CallArguments.__annotations__) - _OURS
 # What decides how much is spent, or where, goes through arguments, never through `extra_body`.
 _PROTECTED = _OURS | {
     "messages",
-    "stream_options",
     "max_new_tokens",
-    "n",
+    "max_output_tokens",
+    "num_predict",
     "best_of",
     "use_beam_search",
     "thinking",
     "reasoning",
     "chat_template_kwargs",
 }
+
+# Fields of hosts that change neither what is sent besides them nor what is billed.
+_HARMLESS = frozenset(
+    (
+        "cache_salt",
+        "guided_choice",
+        "guided_grammar",
+        "guided_json",
+        "guided_regex",
+        "ignore_eos",
+        "logit_bias",
+        "metadata",
+        "min_p",
+        "min_tokens",
+        "prompt_cache_key",
+        "repetition_penalty",
+        "return_token_ids",
+        "safety_identifier",
+        "skip_special_tokens",
+        "stop_token_ids",
+        "store",
+        "structured_outputs",
+        "top_a",
+        "top_k",
+        "user_id",
+        "verbosity",
+    )
+)
 
 _SHAPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "model": (Sequence, "a name, several, or 'auto'"),
@@ -157,6 +192,8 @@ def request_from(
             "argument of that name, or name a candidate such as 'deepseek-v3.2:thinking'",
             param="extra_body",
         )
+    if (n := given.get("n", 1)) != 1:
+        raise InvalidRequestError(f"n: one answer to a request, got {n!r}; ask again", param="n")
     model = given.get("model", "auto")
     names = (model,) if isinstance(model, str) else tuple(model)
     if not names or not all(isinstance(name, str) and name for name in names):
@@ -173,6 +210,7 @@ def request_from(
         response_format=given.get("response_format"),
         max_tokens=given.get("max_tokens", given.get("max_completion_tokens")),
         extra={k: v for k, v in given.items() if k in _PASSED_ON} | dict(extra_body),
+        unvetted=tuple(sorted(str(k) for k in extra_body.keys() - _PASSED_ON - _HARMLESS)),
         tags={**tags, **given.get("tags", {})},
         timeout=given.get("timeout", timeout),
         max_retries=given.get("max_retries", max_retries),
@@ -180,8 +218,12 @@ def request_from(
 
 
 def budgets_from(
-    given: BudgetLike | Sequence[BudgetLike], window: Window = "total"
+    given: BudgetLike | Sequence[BudgetLike] | None, window: Window = "total"
 ) -> tuple[Budget, ...]:
     """Budgets out of budgets and plain amounts in USD; an amount is one over `window`."""
-    many = [given] if isinstance(given, (Budget, str, int, float, Decimal)) else list(given)
+    if given is None:
+        return ()
+    many: list[Any] = [given]
+    if isinstance(given, (list, tuple, set, frozenset)):
+        many = list(given)
     return tuple(b if isinstance(b, Budget) else Budget(b, window) for b in many)

@@ -38,7 +38,7 @@ class Core:
         candidates: str | Sequence[str] | None = None,
         catalog: Catalog | CatalogSource | Sequence[CatalogSource] | None = None,
         policy: Policy | str | Path | None = None,
-        budgets: BudgetLike | Sequence[BudgetLike] = (),
+        budgets: BudgetLike | Sequence[BudgetLike] | None = (),
         ledger: Ledger | str | Path | None = None,
         keys: Mapping[str, str] | None = None,
         base_urls: Mapping[str, str] | None = None,
@@ -50,6 +50,7 @@ class Core:
         now: Callable[[], datetime] = utcnow,
         environ: Mapping[str, str] | None = None,
     ) -> None:
+        _check_kinds(policy, ledger, catalog, keys, base_urls, tags)
         env = os.environ if environ is None else environ
         self.access = Access(environ=env, keys=keys or {}, base_urls=base_urls or {})
         self.budgets = budgets_from(budgets)
@@ -68,6 +69,7 @@ class Core:
         self._served: dict[str, Served] = {}
         self._reachable: dict[str, bool] = {}
         self._services: Services | None = None
+        self._closed = False
         self._lock = threading.RLock()
         for host in (*(self._hosts or ()), *self.access.keys, *self.access.base_urls):
             self.catalog.candidates(at=now(), hosts=[host])  # raises UnknownHostError
@@ -194,7 +196,8 @@ class Core:
             return usable
         first = found[0]
         if variable := self.access.missing(first.host, first):
-            raise missing_key(first.host, variable)
+            wanted = {c.host: self.access.missing(c.host, c) for c in found}
+            raise missing_key(first.host, variable, {h: v for h, v in wanted.items() if v})
         served = self._served.get(first.host)
         raise NoCandidateError(
             f"{first.host} does not serve {name!r}",
@@ -237,8 +240,14 @@ class Core:
             if rows["endpoint"]:
                 self.catalog = self.catalog.overlay(rows)
 
+    def check_open(self) -> None:
+        """Raise ConfigError after `close`: before anything is reserved."""
+        if self._closed:
+            raise ConfigError("this client is closed; make a new one")
+
     def close(self) -> None:
-        """Close the ledger."""
+        """Close the ledger; the client sends no more."""
+        self._closed = True
         if self._ledger is not None:
             self._ledger.close()
 
@@ -262,6 +271,23 @@ def _catalog(given: Catalog | CatalogSource | Sequence[CatalogSource] | None) ->
     if isinstance(given, (str, Path, Mapping)):
         return Catalog.default().overlay(given)
     return Catalog.default().overlay(*given)
+
+
+def _check_kinds(policy: object, ledger: object, catalog: object, *mappings: object) -> None:
+    """Refuse settings of a wrong kind at once, not at the first request."""
+    if not (policy is None or isinstance(policy, (str, Path)) or callable(policy)):
+        raise ConfigError(f"policy: expected a preset, a file or a callable, got {policy!r}")
+    if not (ledger is None or isinstance(ledger, (str, Path)) or hasattr(ledger, "reserve")):
+        raise ConfigError(f"ledger: expected a path or a ledger, got {ledger!r}")
+    if isinstance(catalog, (int, float, bytes)):
+        raise ConfigError(f"catalog: expected a file, a mapping or a catalogue, got {catalog!r}")
+    for name, mapping in zip(("keys", "base_urls", "tags"), mappings, strict=True):
+        if mapping is None:
+            continue
+        if not isinstance(mapping, Mapping) or not all(
+            isinstance(k, str) and isinstance(v, str) for k, v in mapping.items()
+        ):
+            raise ConfigError(f"{name}: expected a dict of texts by name")
 
 
 def _names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:

@@ -48,7 +48,7 @@ class BaseClient:
 
     def report(
         self,
-        by: Sequence[str] = ("day", "model"),
+        by: str | Sequence[str] = ("day", "model"),
         *,
         since: datetime | None = None,
         until: datetime | None = None,
@@ -106,6 +106,7 @@ class Client(BaseClient):
     def _create(
         self, messages: Any, budget: Any, arguments: Mapping[str, Any]
     ) -> ChatCompletion | CompletionStream:
+        self._core.check_open()
         request = self._core.request(messages, arguments)
         services = self._core.services_for(budget, spending=True)
         drive = Drive(flow.complete(request, services), self._core.ledger, self._transport)
@@ -119,8 +120,8 @@ class Client(BaseClient):
 
     def close(self) -> None:
         """Close connections and the ledger."""
-        self._transport.close()
         self._core.close()
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self

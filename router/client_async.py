@@ -49,6 +49,7 @@ class AsyncClient(BaseClient):
     async def _create(
         self, messages: Any, budget: Any, arguments: Mapping[str, Any]
     ) -> ChatCompletion | AsyncCompletionStream:
+        self._core.check_open()
         request = self._core.request(messages, arguments)
         await self._prepare()
         services = self._core.services_for(budget, spending=True)
@@ -70,9 +71,9 @@ class AsyncClient(BaseClient):
 
     async def close(self) -> None:
         """Close connections and the ledger."""
+        self._core.close()
         await self._transport.close()
         self._executor.shutdown()
-        self._core.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from policies.types import Context, Decision, Quote
 from router.budgets import Balance, Hold
 from router.catalog import Candidate, Rates
-from router.constraints import Obstacle, check_parameters, nobody_left, obstacle
-from router.errors import BudgetExceededError, RouterError
+from router.constraints import Obstacle, nobody_left, obstacle
+from router.errors import BudgetExceededError, InvalidRequestError, RouterError
 from router.forecast import Unaffordable, forecast
 from router.money import format_usd, to_usd
 from router.prompts.layout import arrange, canonical
@@ -20,8 +20,7 @@ from router.prompts.text import scored_text
 from router.services import Services
 from router.types import Forecast, Plan, Request
 
-_STEP = 900
-"""Seconds: a quarter of an hour."""
+_MINUTE, _QUARTER, _HOUR = 60, 900, 3600
 
 
 def decide(
@@ -37,15 +36,22 @@ def decide(
         NoCandidateError: everyone is out; the kinds of `router.errors` say how.
         BudgetExceededError: the hard budgets hold too little for any candidate.
     """
-    check_parameters(request)
+    hard = [(h, b) for h, b in zip(holds, balances, strict=True) if h.hard]
+    if hard and request.unvetted:
+        raise InvalidRequestError(
+            f"extra_body: {', '.join(request.unvetted)} may change what is billed, and a hard "
+            "budget applies. Leave it out, or make the budget soft (hard=False).",
+            param="extra_body",
+        )
     layout = arrange(request.messages, request.tools)
     candidates = services.candidates(request.models, now)
     input_tokens = services.count_input(
         layout.messages, tools=layout.tools or None, response_format=request.response_format
     )
     input_bytes = _size(request)
-    hard = [(h, b) for h, b in zip(holds, balances, strict=True) if h.hard]
     remaining = min((max(0, _left(h, b)) for h, b in hard), default=None)
+    # A cap on this one request is no purse to be spared for others.
+    purses = [max(0, _left(h, b)) for h, b in hard if not h.key.startswith("request/")]
     out: dict[str, Obstacle] = {}
     priced: list[tuple[Candidate, Rates | None, Rates | None]] = []
     for candidate in candidates:
@@ -86,7 +92,7 @@ def decide(
     if not forecasts:
         raise _too_little(hard, min(needed), out)
     self_hosted = {c.name for c, _, _ in priced if c.self_hosted}
-    decision = _choose(request, services, forecasts, self_hosted, remaining, now)
+    decision = _choose(request, services, forecasts, self_hosted, min(purses, default=None), now)
     rejected = {name: o.reason for name, o in out.items()} | decision.rejected
     return Plan(
         decision=Decision(
@@ -156,13 +162,16 @@ def _rates(
 ) -> tuple[Rates | None, Rates | None]:
     """The rates now, and the highest of each in the time the call may take.
 
-    Looked up at both ends of it and every quarter of an hour between: price windows begin and
-    end on those.
+    Where prices follow the clock they are looked up every minute, as fine as windows are written
+    (every quarter of an hour in calls of more than an hour), else at both ends.
     """
     rates = services.catalog.rates(candidate, now)
     if rates is None:
         return None, None
-    seconds = (*range(_STEP, math.ceil(timeout), _STEP), timeout)
+    end = services.catalog.rates(candidate, now + timedelta(seconds=timeout)) or rates
+    step = _MINUTE if timeout <= _HOUR else _QUARTER
+    clocked = rates.window or end.window
+    seconds = (*range(step, math.ceil(timeout), step), timeout) if clocked else (timeout,)
     later = (services.catalog.rates(candidate, now + timedelta(seconds=s)) for s in seconds)
     all_of_them = [rates, *(r for r in later if r is not None)]
     return rates, replace(

@@ -72,4 +72,4 @@ def outcome_of(error: BaseException) -> str:
         if isinstance(error, BadResponseError):
             return "bad_response"
         return "refused" if isinstance(error, BadRequestError) else "error"
-    return "cancelled"
+    return "error" if isinstance(error, Exception) else "cancelled"

@@ -37,6 +37,18 @@ from decimal import Decimal
 class RouterError(Exception):
     """Base of all errors raised by this library."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # With keyword-only arguments the default would not survive a process pool.
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(
+    kind: type[RouterError], arguments: tuple[object, ...], state: dict[str, object]
+) -> RouterError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
+
 
 class ConfigError(RouterError):
     """A setting, file or argument that cannot be used."""
@@ -210,3 +222,9 @@ class BadResponseError(ProviderError):
 
 class ReplayMissError(ProviderError):
     """The recording holds no outcome of this model for this prompt."""
+
+
+for _found in list(vars().values()):
+    if isinstance(_found, type) and issubclass(_found, RouterError):
+        _found.__module__ = "router"  # tracebacks name what users import
+del _found

@@ -11,9 +11,11 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from router.attempt import Ended, Stream, attempt
+from router.attempt import Ended, attempt
 from router.budgets import holds_for
 from router.catalog import Candidate
+from router.charge import Stream
+from router.constraints import check_parameters
 from router.decide import decide
 from router.dispatch import after_error
 from router.effects import Balances, Effect, Sleep
@@ -28,6 +30,7 @@ Flow: TypeAlias = Generator[Effect, Any, tuple[Reply | None, Route]]
 
 def plan(request: Request, services: Services) -> Generator[Effect, Any, Plan]:
     """Decide and forecast, without reserving or spending."""
+    check_parameters(request)
     now = services.now()
     holds = holds_for(services.budgets, request.tags, now, request.id)
     balances = (yield Balances(holds)) if holds else []
@@ -70,7 +73,7 @@ def complete(request: Request, services: Services) -> Flow:
             try:
                 ended = yield from attempt(request, services, candidate, route, stream, past, left)
             except BudgetExceededError as error:  # taken by others since the plan; cheaper may fit
-                failure = error
+                failure = _refused(failure, error)
                 break
             except ProviderError as error:
                 failure = error
@@ -117,6 +120,14 @@ def _remember(request: Request, services: Services, candidate: Candidate, usage:
         head = services.count_input(layout.messages[:1], tools=layout.tools or None)
         services.prefixes.record(candidate.endpoint, chain[0], head, now)
     services.prefixes.record(candidate.endpoint, chain[-1], usage.input_tokens, now)
+
+
+def _refused(failure: RouterError | None, refusal: BudgetExceededError) -> RouterError:
+    """What to tell when a budget refuses: after a failed attempt, first of all the failure."""
+    if not isinstance(failure, ProviderError):
+        return refusal
+    failure.add_note(f"no fallback: {refusal}")
+    return failure
 
 
 def _late(name: str, request: Request) -> ProviderTimeoutError:

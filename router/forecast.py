@@ -16,6 +16,8 @@ _HEADROOM_UNTRAINED = 3.0
 """Over the p99 forecast when the caller set no max_tokens: a forecast's tail is uncertain too, and
 more so without answers of the model itself. A cut-off answer is money for nothing."""
 _FEWEST = 256
+_MARGIN = 32
+"""Input tokens over our own count; besides, one in a hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,15 @@ class Unaffordable:
 def input_bound(candidate: Candidate, input_tokens: int, input_bytes: int) -> int:
     """The most input tokens the host can bill.
 
-    Exact where we have the model's own vocabulary; else no byte-level vocabulary makes more
+    Close where we have the model's own vocabulary, with a margin, for a host's chat template may
+    differ from the published one; else no byte-level vocabulary makes more
     tokens than bytes. `input_bytes` has room for the chat template (`decide._size`).
     """
-    exact = candidate.kind == "replay" or candidate.model.startswith("deepseek")
-    return input_tokens if exact else max(input_tokens, input_bytes)
+    if candidate.kind == "replay":  # recordings are counted as we count
+        return input_tokens
+    if candidate.tokenizer:
+        return input_tokens + _MARGIN + input_tokens // 100
+    return max(input_tokens, input_bytes)
 
 
 def forecast(
@@ -67,8 +73,9 @@ def forecast(
         if not request.max_tokens:
             headroom = _HEADROOM.get(score.basis, _HEADROOM_UNTRAINED)
             limit = min(room, max(_FEWEST, math.ceil(output.p99 * headroom)))
+            cause = f"{headroom:g} x the forecast's p99"
         else:
-            least = limit
+            least, cause = limit, ""
         affordable = affordable_output(remaining, bound, dearest)
         if affordable is not None and affordable < least:
             needed = ceiling(bound, least, dearest)
@@ -76,8 +83,9 @@ def forecast(
                 needed, f"needs {format_usd(needed)}, the budget has {format_usd(remaining)} left"
             )
         if affordable is not None and affordable < limit:
-            limit = affordable
-            notes.append(f"max_tokens set to {limit:,}: what the budget can pay")
+            limit, cause = affordable, "what the budget can pay"
+        if cause:
+            notes.append(f"max_tokens set to {limit:,}: {cause}")
     if rates is None or dearest is None:
         amounts: tuple[int | None, ...] = (None, None, None, None)
     else:

@@ -7,6 +7,7 @@ here configures a provider or exporter: that is the application's.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from router.types import Call, Cost, Forecast, Usage
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
+_log = logging.getLogger("router")
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576)
 
@@ -40,8 +42,41 @@ class Telemetry:
         self._metric_tags = tuple(metric_tags)
         self._instruments: _Instruments | None = None
 
-    def begin(self, call: Call, forecast: Forecast, policy: str) -> Observation:
-        """Start the span of an attempt."""
+    def begin(self, call: Call, forecast: Forecast, policy: str) -> Observation | None:
+        """Start the span of an attempt; None when telemetry fails, which never costs an answer."""
+        try:
+            return self._begin(call, forecast, policy)
+        except Exception:
+            _log.warning("telemetry could not start a span", exc_info=True)
+            return None
+
+    def end(
+        self,
+        observed: Observation | None,
+        *,
+        seconds: float,
+        usage: Usage | None = None,
+        cost: Cost | None = None,
+        response: Mapping[str, Any] | None = None,
+        finish_reason: str | None = None,
+        outcome: str = "ok",
+    ) -> None:
+        """End the span and record the metrics of an attempt that took `seconds`."""
+        if observed is None:
+            return
+        try:
+            self._end(observed, seconds, usage, cost, response, finish_reason, outcome)
+        except Exception:
+            _log.warning("telemetry could not end a span", exc_info=True)
+
+    def refused(self, error: str) -> None:
+        """Count a request that was refused before anything was sent; `error` is the type."""
+        try:
+            self._get().refusals.add(1, {"error.type": error})
+        except Exception:
+            _log.warning("telemetry could not count a refusal", exc_info=True)
+
+    def _begin(self, call: Call, forecast: Forecast, policy: str) -> Observation:
         from opentelemetry.trace import SpanKind
 
         candidate, request = call.candidate, call.request
@@ -75,18 +110,16 @@ class Telemetry:
         wanted = {f"centroute.tag.{k}": request.tags.get(k, "") for k in self._metric_tags}
         return Observation(span, labels | wanted)
 
-    def end(
+    def _end(
         self,
         observed: Observation,
-        *,
         seconds: float,
-        usage: Usage | None = None,
-        cost: Cost | None = None,
-        response: Mapping[str, Any] | None = None,
-        finish_reason: str | None = None,
-        outcome: str = "ok",
+        usage: Usage | None,
+        cost: Cost | None,
+        response: Mapping[str, Any] | None,
+        finish_reason: str | None,
+        outcome: str,
     ) -> None:
-        """End the span and record the metrics of an attempt that took `seconds`."""
         from opentelemetry.trace import Status, StatusCode
 
         span, get = observed.span, self._get()
@@ -125,10 +158,6 @@ class Telemetry:
             get.spend.add(dollars, labels)
         get.duration.record(seconds, labels)
         span.end()
-
-    def refused(self, error: str) -> None:
-        """Count a request that was refused before anything was sent; `error` is the type."""
-        self._get().refusals.add(1, {"error.type": error})
 
     def _usage(self, span: Span, labels: dict[str, str], usage: Usage) -> None:
         span.set_attributes(

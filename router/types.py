@@ -21,7 +21,8 @@ class Request:
     """One chat request as the caller made it, before anything is decided.
 
     `timeout` is in seconds and covers all attempts together. `extra` holds the sampling and
-    other fields that pass through to the host unchanged.
+    other fields that pass through to the host unchanged; `unvetted` names those of them that may
+    change what is billed.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Request:
     response_format: Mapping[str, Any] | None = None
     max_tokens: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    unvetted: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 600.0
     max_retries: int = 2

@@ -10,13 +10,15 @@ from router.types import Usage
 
 
 def parse_usage(raw: Mapping[str, Any] | None) -> Usage | None:
-    """Usage of an OpenAI-shaped `usage` object; None when it is absent or holds no counts.
+    """Usage of an OpenAI-shaped `usage` object; None when it is absent or half of it is.
 
     Cache hits are read from DeepSeek's `prompt_cache_hit_tokens` and from
     `prompt_tokens_details.cached_tokens` (both occur, sometimes only one; when they differ, the
     top-level field is the billed one). Reasoning is inside `completion_tokens`.
     """
-    if not isinstance(raw, Mapping) or raw.get("prompt_tokens") is None:
+    if not isinstance(raw, Mapping):
+        return None
+    if raw.get("prompt_tokens") is None or raw.get("completion_tokens") is None:
         return None
     details = _mapping(raw.get("prompt_tokens_details"))
     output_details = _mapping(raw.get("completion_tokens_details"))

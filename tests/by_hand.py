@@ -28,7 +28,7 @@ KNOWN = {"source": "test", "checked": "2026-11-22"}
 CATALOG = Catalog.load(
     {
         "host": [{"name": "h", "base_url": "http://localhost:1"}],
-        "model": [{"name": m} for m in NAMES],
+        "model": [{"name": m, "tokenizer": "deepseek-v3"} for m in NAMES],
         "endpoint": [{"model": m, "host": "h", "model_id": m, **LIMITS} for m in NAMES],
         "rate": [
             {"endpoint": f"{m}@h", "input": i, "output": o, **KNOWN} for m, (i, o) in NAMES.items()

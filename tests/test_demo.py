@@ -38,7 +38,7 @@ def test_the_whole_demo(tmp_path, capsys):
     assert len(found["baselines"]) == len(PORTFOLIO) + 1
     best = max(b["quality"] for b in found["baselines"].values())
     assert found["baselines"]["oracle"]["quality"] == best
-    ledger = SQLiteLedger(out / "ledger.sqlite3")
+    ledger = SQLiteLedger(out / "demo.sqlite3")
     ledger.check()
     entries = list(ledger.entries())
     ledger.close()
@@ -54,7 +54,7 @@ def test_a_budget_that_runs_out(tmp_path, capsys, few):
     """With too little money prompts are refused, and not a pico-dollar more is spent."""
     assert main(["demo", "--out", str(tmp_path), "--budget", "0.0005"]) == 0
     out = capsys.readouterr().out
-    db = sqlite3.connect(tmp_path / "ledger.sqlite3")
+    db = sqlite3.connect(tmp_path / "demo.sqlite3")
     (spent,) = db.execute("SELECT sum(cost) FROM entries").fetchone()
     db.close()
     assert 0 < spent <= 500_000_000

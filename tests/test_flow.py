@@ -28,7 +28,7 @@ def test_a_request_reserves_sends_and_settles(services: Services) -> None:
     reservation = to_reserve(line).reservation
     assert reservation.record.candidate == SMALL
     # no max_tokens was given: the 99th percentile and a quarter, but 256 at least
-    assert reservation.amount == 10 * to_pico("1") // 10**6 + 256 * to_pico("2") // 10**6
+    assert reservation.amount == 42 * to_pico("1") // 10**6 + 256 * to_pico("2") // 10**6
     send = line.send(None)
     assert isinstance(send, Send)
     assert send.call.max_tokens == 256
@@ -46,7 +46,7 @@ def test_max_tokens_sent_is_what_was_reserved(services: Services) -> None:
     """The caller's own max_tokens is reserved and sent, no more and no less."""
     line = flow.complete(ask(max_tokens=33), services)
     reservation = to_reserve(line).reservation
-    assert reservation.amount == (10 * to_pico("1") + 33 * to_pico("2")) // 10**6
+    assert reservation.amount == (42 * to_pico("1") + 33 * to_pico("2")) // 10**6
     assert line.send(None).call.max_tokens == 33
 
 

@@ -212,7 +212,7 @@ def test_a_forked_child_opens_its_own_connection(tmp_path):
         "    ledger.close()\n"
         "    os._exit(0)\n"
         "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0\n"
-        "assert list(ledger.entries()) == [] and ledger._connection is mine\n"
+        "assert list(ledger.entries()) == [] and ledger._connection is not mine\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(path)],

@@ -42,7 +42,9 @@ async def test_a_cancelled_call_is_charged_what_was_reserved(client, caller, wir
         await task
     entry = caller.entry()
     assert (entry.kind, entry.outcome, entry.estimated) == ("settle", "cancelled", True)
-    assert entry.cost == entry.reserved == entry.usage.input_tokens * 260_000 + 500 * 380_000
+    assert (
+        entry.cost == entry.reserved == (entry.usage.input_tokens + 32) * 260_000 + 500 * 380_000
+    )
     assert await asyncio.to_thread(wire.gone.wait, 2)
 
 

@@ -20,6 +20,8 @@ RESTORE = (
 
 def open_file(path: str) -> sqlite3.Connection:
     """Open or create the ledger at `path`; raises LedgerError or CorruptLedgerError."""
+    if "\0" in path:
+        raise LedgerError("ledger: a path cannot hold a zero byte")
     if path != ":memory:":
         directory = Path(path).expanduser().parent
         try:

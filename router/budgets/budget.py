@@ -33,12 +33,12 @@ class Budget:
     '$5.000000 a day, team=search'
     """
 
-    limit: str | int | Decimal | float
+    limit: str | int | Decimal | float = field(compare=False)
     window: Window = "total"
     scope: Mapping[str, str] = field(default_factory=dict)
     tz: str = "UTC"
     hard: bool = True
-    limit_pico: int = field(init=False, repr=False, compare=False)
+    limit_pico: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         try:
@@ -53,6 +53,10 @@ class Budget:
             raise InvalidBudgetError(f"Budget window: expected {expected}; got {self.window!r}")
         object.__setattr__(self, "scope", _checked_scope(self.scope))
         _zone(self.tz)
+
+    def __hash__(self) -> int:
+        scope = tuple(sorted(self.scope.items()))
+        return hash((self.limit_pico, self.window, scope, self.tz, self.hard))
 
     @property
     def name(self) -> str:
@@ -128,5 +132,7 @@ def _checked_scope(scope: Mapping[str, str]) -> dict[str, str]:
 
 
 def _quoted(text: str) -> str:
+    if not isinstance(text, str):
+        raise InvalidBudgetError(f"expected text as the value of a tag, got {text!r}")
     # Keeps tags that contain our separators from sharing an account.
     return text.replace("%", "%25").replace(";", "%3B").replace("=", "%3D").replace("/", "%2F")

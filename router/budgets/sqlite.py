@@ -10,6 +10,7 @@ import json
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -42,7 +43,7 @@ class SQLiteLedger:
         self.path = str(path)
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        self._pid = 0
+        _open_ledgers.add(self)
 
     def reserve(self, reservation: Reservation) -> None:
         """Set the amount aside in all holds or in none; see `Ledger.reserve`.
@@ -157,7 +158,7 @@ class SQLiteLedger:
     def close(self) -> None:
         """Close the file. A later call opens it again."""
         with self._lock:
-            if self._connection is not None and self._pid == os.getpid():
+            if self._connection is not None:
                 self._connection.close()
             self._connection = None
 
@@ -212,6 +213,8 @@ class SQLiteLedger:
     def _errors(self) -> Iterator[None]:
         try:
             yield
+        except OverflowError as error:
+            raise LedgerError(f"ledger {self.path}: a number is too large for it") from error
         except sqlite3.OperationalError as error:
             raise LedgerError(
                 f"ledger {self.path}: {error}. Check that its directory exists and can be "
@@ -221,10 +224,34 @@ class SQLiteLedger:
             raise CorruptLedgerError(f"ledger {self.path}: {error}. {RESTORE}") from error
 
     def _db(self) -> sqlite3.Connection:
-        # A connection must not be carried over a fork: the child opens its own.
-        if self._connection is None or self._pid != os.getpid():
-            self._connection, self._pid = open_file(self.path), os.getpid()
+        if self._connection is None:
+            self._connection = open_file(self.path)
         return self._connection
+
+
+_open_ledgers: weakref.WeakSet[SQLiteLedger] = weakref.WeakSet()
+
+
+def _before_fork() -> None:
+    """Close what a child must not inherit: closed there, it would drop the parent's locks.
+
+    The locks are held over the fork, so that no transaction is under way in it.
+    """
+    for ledger in list(_open_ledgers):
+        ledger._lock.acquire()
+        if ledger.path != ":memory:":  # that one would be lost; a child gets a copy of it
+            ledger.close()
+
+
+def _after_fork() -> None:
+    for ledger in list(_open_ledgers):
+        ledger._lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )
 
 
 def _exceeded(hold: Hold, balance: Balance, amount: int) -> BudgetExceededError:

@@ -26,6 +26,7 @@ class Candidate:
     host: str
     model_id: str
     profile: str
+    tokenizer: str
     kind: str
     provider: str
     base_url: str | None
@@ -73,6 +74,7 @@ def candidates_of(endpoint: Endpoint, model: Model, host: Host) -> Iterator[Cand
             host=host.name,
             model_id=wire_id,
             profile=profile,
+            tokenizer=model.tokenizer,
             kind=endpoint.kind or host.kind,
             provider=host.provider or host.name,
             base_url=host.base_url,

@@ -113,6 +113,8 @@ class Model(_Row):
     modes: tuple[Mode, ...] = Field(default=("chat",), min_length=1)
     tools: bool = False
     json_mode: bool = False
+    tokenizer: Literal["", "deepseek-v3"] = ""
+    """Whose vocabulary counts its input exactly; "" where we have none."""
     aliases: tuple[ModelName, ...] = ()
     source: str = ""
     checked: date | None = None

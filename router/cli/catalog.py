@@ -32,6 +32,8 @@ def run(given: argparse.Namespace) -> int:
         catalog = catalog.overlay(*given.catalog)
     at = given.at or utcnow()
     lines = [line for line in catalog.describe(at) if given.name in line.candidate.name]
+    if not lines:
+        catalog.find(given.name, at=at)  # raises, and names the nearest
     rows, data = [], []
     for line in lines:
         rates = line.rates

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from router.client import Client
@@ -46,6 +47,12 @@ def call_from(given: argparse.Namespace) -> dict[str, Any]:
         "budget": given.budget,
         "max_tokens": given.max_tokens,
     }
+
+
+def require_file(ledger: str | None) -> None:
+    """Refuse a ledger that is named and not there: reading must not make one."""
+    if ledger is not None and not Path(ledger).expanduser().is_file():
+        raise ConfigError(f"expected the file of a ledger, {ledger!r} is none")
 
 
 def prompt_from(given: argparse.Namespace) -> list[dict[str, str]]:

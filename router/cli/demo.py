@@ -55,7 +55,7 @@ def run(given: argparse.Namespace) -> int:
     )
     began = time.monotonic()
     with Client(
-        candidates=PORTFOLIO, policy=policy, budgets=budget, ledger=directory / "ledger.sqlite3"
+        candidates=PORTFOLIO, policy=policy, budgets=budget, ledger=directory / "demo.sqlite3"
     ) as client:
         now = utcnow()
         served = list(route_all(client, out.track(prompts, "routing")))
@@ -88,7 +88,7 @@ def run(given: argparse.Namespace) -> int:
     out.line(f"\n{len(prompts)} requests in {seconds:.1f} s, reserved and settled one by one.")
     out.line(f"CSV:    {csv} (total {report.total:f} USD, the ledger's to the last digit)")
     out.line(f"chart:  {png or 'needs matplotlib: pip install centroute[plots]'}")
-    out.line(f"ledger: {directory / 'ledger.sqlite3'}")
+    out.line(f"ledger: {directory / 'demo.sqlite3'}")
     out.data(
         {
             "prompts": len(prompts),
@@ -111,7 +111,7 @@ def _fresh(directory: Path) -> Path:
     """The directory, without the ledger of an earlier run: its spend would count."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for old in directory.glob("ledger.sqlite3*"):
+        for old in directory.glob("demo.sqlite3*"):
             old.unlink()
     except OSError as error:
         raise ConfigError(

@@ -12,6 +12,7 @@ from router._clock import utcnow
 from router._core import default_ledger_path
 from router.budgets.sqlite import SQLiteLedger
 from router.catalog import Catalog
+from router.cli.common import require_file
 from router.cli.output import Output, add_json
 from router.errors import RouterError
 from router.transports.access import Access
@@ -36,6 +37,7 @@ def run(given: argparse.Namespace) -> int:
     if given.catalog:
         catalog = catalog.overlay(*given.catalog)
     access = Access(environ=os.environ)
+    require_file(given.ledger)
     findings = [
         *_hosts(catalog, access),
         *_retired(catalog),
@@ -108,7 +110,7 @@ def _details(url: str, headers: dict[str, str]) -> Iterator[Finding]:
         }
         reply = httpx.post(f"{url}/chat/completions", json=body, headers=headers, timeout=60.0)
         details = reply.json()["usage"].get("prompt_tokens_details")
-    except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+    except (httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError) as error:
         yield "wrong", "vllm answer", f"a one-token request failed ({type(error).__name__})"
         return
     if details is None:

@@ -14,8 +14,19 @@ from router.cli.common import (
     prompt_from,
 )
 from router.cli.output import Output, add_json
+from router.client import Client
 from router.money import to_usd
+from router.transports.recording import find
 from router.types import Forecast
+
+SHORTLIST = (
+    "deepseek-v3.2",
+    "deepseek-v3.2:thinking",
+    "deepseek-v3.2-speciale",
+    "deepseek-flash",
+    "deepseek-v4-pro",
+)
+"""What a prompt is planned over when nobody says and nothing is configured."""
 
 
 def add_to(commands: Any) -> None:
@@ -30,8 +41,12 @@ def add_to(commands: Any) -> None:
 def run(given: argparse.Namespace) -> int:
     """Show the plan."""
     out = Output(as_json=given.json)
+    messages, arguments = prompt_from(given), call_from(given)
     with client_from(given) as client:
-        planned = client.plan(prompt_from(given), **call_from(given))
+        if not (given.model or given.host) and _only_recordings(client, messages):
+            out.line(f"no host is configured: planned over {', '.join(SHORTLIST)}\n")
+            arguments["model"] = SHORTLIST
+        planned = client.plan(messages, **arguments)
     decision = planned.decision
     out.line(f"{decision.chosen}: {decision.reason}  [{decision.policy}]")
     out.line(f"input: {planned.input_tokens:,} tokens")
@@ -54,6 +69,12 @@ def run(given: argparse.Namespace) -> int:
         }
     )
     return 0
+
+
+def _only_recordings(client: Client, messages: list[dict[str, str]]) -> bool:
+    """Whether nothing but recordings could answer, and they do not know this prompt."""
+    replayed = all(candidate.kind == "replay" for candidate in client.candidates())
+    return replayed and find(messages[-1]["content"]) is None
 
 
 def _forecast(forecast: Forecast) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import argparse
 from datetime import UTC, datetime
 from typing import Any
 
+from router.cli.common import require_file
 from router.cli.output import Output, add_json
 from router.client import Client
 
@@ -31,6 +32,7 @@ def add_to(commands: Any) -> None:
 def run(given: argparse.Namespace) -> int:
     """Report."""
     out = Output(as_json=given.json)
+    require_file(given.ledger)
     by = [column.strip() for column in given.by.split(",") if column.strip()]
     with Client(ledger=given.ledger) as client:
         report = client.report(by, since=given.since, until=given.until, tz=given.tz)

@@ -79,11 +79,15 @@ class Access:
         return url, self.key(host, target)
 
 
-def missing_key(host: str, variable: str) -> MissingKeyError:
-    """The error for a host that was asked for and is not configured."""
+def missing_key(
+    host: str, variable: str, hosts: Mapping[str, str] | None = None
+) -> MissingKeyError:
+    """The error for a host that was asked for and is not configured; `hosts` are alternatives."""
+    others = {h: v for h, v in (hosts or {}).items() if h != host}
+    more = f" Other hosts of it: {', '.join(f'{h} ({v})' for h, v in others.items())}."
     return MissingKeyError(
         f"host {host!r} is not configured: set {variable}, or pass "
-        f"Client(keys={{{host!r}: ...}}) or base_urls. Without any key, Client(hosts=['replay']) "
-        "answers from recorded outcomes.",
+        f"Client(keys={{{host!r}: ...}}) or base_urls.{more if others else ''} Without any key, "
+        "Client(hosts=['replay']) answers from recorded outcomes.",
         variable=variable,
     )

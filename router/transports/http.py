@@ -102,6 +102,11 @@ class Wire:
             response.status_code, response.headers, content, call, now=self._now()
         )
 
+    def redacted(self, content: bytes, call: Call) -> bytes:
+        """What a host sent, without the key if it tells an error and quotes it there."""
+        key = self._access.key(call.candidate.host, call.candidate)
+        return content.replace(key.encode(), b"***") if key and b'"error"' in content else content
+
 
 class HTTPTransport(Wire):
     """Sends calls over a connection pool. `client` may be any configured `httpx.Client`."""
@@ -135,7 +140,7 @@ class HTTPTransport(Wire):
         content = b"".join(pieces)
         if not response.is_success:
             raise self.refused(response, content, call)
-        return openai.reply_from(content, call)
+        return openai.reply_from(self.redacted(content, call), call)
 
     def open(self, call: Call) -> HTTPSource:
         """Begin a streamed call."""
@@ -170,7 +175,8 @@ class HTTPSource:
             for data in self._fields:
                 if data == sse.DONE:
                     return None
-                return self._end.seen(openai.chunk_from(data, self._call))
+                clean = self._wire.redacted(data.encode(), self._call).decode()
+                return self._end.seen(openai.chunk_from(clean, self._call))
         except httpx.HTTPError as error:
             raise self._wire.failed(error, self._call) from error
         self._end.check(self._call)

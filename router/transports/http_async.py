@@ -33,11 +33,16 @@ class AsyncHTTPTransport(Wire):
     ) -> None:
         super().__init__(access, now)
         self._client = client
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def _pool(self) -> httpx.AsyncClient:
+        loop = asyncio.get_running_loop()
+        if self._loop not in {None, loop}:  # a pool belongs to its loop; that one is gone
+            self._client = None
         if self._client is None:  # aiohttp wants a running loop
             from httpx_aiohttp import AiohttpTransport
 
+            self._loop = loop
             self._client = httpx.AsyncClient(transport=AiohttpTransport(), follow_redirects=False)
         return self._client
 
@@ -58,7 +63,7 @@ class AsyncHTTPTransport(Wire):
             raise self.failed(error, call) from error
         if not response.is_success:
             raise self.refused(response, content, call)
-        return openai.reply_from(content, call)
+        return openai.reply_from(self.redacted(content, call), call)
 
     async def open(self, call: Call) -> AsyncHTTPSource:
         """Begin a streamed call."""
@@ -111,7 +116,8 @@ class AsyncHTTPSource:
             async for data in self._fields:
                 if data == sse.DONE:
                     return None
-                return self._end.seen(openai.chunk_from(data, self._call))
+                clean = self._wire.redacted(data.encode(), self._call).decode()
+                return self._end.seen(openai.chunk_from(clean, self._call))
         except TimeoutError:
             raise too_late(self._call) from None
         except _ERRORS as error:

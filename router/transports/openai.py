@@ -17,12 +17,15 @@ from router.errors import (
     RateLimitError,
     ServerError,
 )
+from router.prompts.layout import canonical
 from router.prompts.text import message_text
 from router.transports.shape import shaped
 from router.types import Call, Chunk, Reply
 from router.usage import parse_usage
 
 _LONGEST_MESSAGE = 300
+_AFTER_WORK = frozenset({504, 524})
+"""A gateway gave up waiting: the host behind it may have worked, and charged, all the same."""
 _TELLING = 24
 """So many characters in common with the prompt are no coincidence."""
 
@@ -120,6 +123,7 @@ def error_from(
         status_code=status,
         retry_after=_retry_after(headers.get("retry-after"), now),
         provider_request_id=headers.get("x-request-id"),
+        billable=status in _AFTER_WORK,
     )
 
 
@@ -155,7 +159,10 @@ def _message(body: Any, call: Call) -> str:
     if not isinstance(found, str) or not found:
         return "no explanation was given"
     shown = found if len(found) <= _LONGEST_MESSAGE else found[:_LONGEST_MESSAGE] + "..."
-    if any(_repeats(shown, message_text(m).strip()) for m in call.request.messages):
+    request = call.request
+    said = [message_text(m).strip() for m in request.messages]
+    said += [canonical(v) for v in (*request.tools, request.response_format) if v]
+    if any(_repeats(shown, text) for text in said):
         return "the host's explanation repeats the prompt and is left out"
     return shown
 

@@ -117,7 +117,8 @@ def _replay(call: Call) -> tuple[Outcome, Usage, str]:
         raise ReplayMissError("no recorded outcome", candidate=call.candidate.name)
     cut = call.max_tokens is not None and outcome.output_tokens > call.max_tokens
     tokens = call.max_tokens if cut and call.max_tokens is not None else outcome.output_tokens
-    usage = Usage(input_tokens=call.input_tokens, output_tokens=tokens)
+    # Recorded lengths were counted, with DeepSeek's vocabulary: no host reported them.
+    usage = Usage(input_tokens=call.input_tokens, output_tokens=tokens, estimated=True)
     return outcome, usage, "length" if cut else "stop"
 
 
