@@ -62,11 +62,10 @@ def usage_of(
     reported: Usage | None, texts: Sequence[str], call: Call, services: Services
 ) -> Usage:
     """The host's own count where it is one, else ours, marked as estimated."""
-    counts = (reported.input_tokens, reported.output_tokens) if reported else (0, 0)
-    absurd = max(counts) > _ABSURD * call.candidate.context_tokens
-    if reported is None or absurd or (not reported.output_tokens and any(texts)):
+    believed = _believed(reported, call)
+    if believed is None or (not believed.output_tokens and any(texts)):
         return _counted(call, texts, services)
-    return reported
+    return believed
 
 
 def priced(usage: Usage, call: Call, services: Services, reservation: Reservation) -> Cost:
@@ -96,12 +95,19 @@ def after_failure(
         usage = usage_of(stream.usage, stream.text, call, services)
         return usage, priced(usage, call, services, reservation)
     if call.request.stream and any(stream.text) and not hidden:
-        usage = _at_least(stream.usage, _counted(call, stream.text, services))
+        usage = _at_least(_believed(stream.usage, call), _counted(call, stream.text, services))
         return usage, priced(usage, call, services, reservation)
     if isinstance(error, ConfigError) or (isinstance(error, ProviderError) and not error.billable):
         return None  # refused by the host, or by ourselves before it was sent
     usage = Usage(input_tokens=call.input_tokens, estimated=True)
     return usage, Cost(pico=reservation.amount, rates_id=reservation.record.rates_id)
+
+
+def _believed(reported: Usage | None, call: Call) -> Usage | None:
+    if reported is None:
+        return None
+    most = max(reported.input_tokens, reported.output_tokens)
+    return reported if most <= _ABSURD * call.candidate.context_tokens else None
 
 
 def _at_least(reported: Usage | None, counted: Usage) -> Usage:

@@ -20,7 +20,7 @@ from router.prompts.text import scored_text
 from router.services import Services
 from router.types import Forecast, Plan, Request
 
-_MINUTE, _QUARTER, _HOUR = 60, 900, 3600
+_MINUTE = 60
 
 
 def decide(
@@ -162,16 +162,15 @@ def _rates(
 ) -> tuple[Rates | None, Rates | None]:
     """The rates now, and the highest of each in the time the call may take.
 
-    Where prices follow the clock they are looked up every minute, as fine as windows are written
-    (every quarter of an hour in calls of more than an hour), else at both ends.
+    Where prices follow the clock they are looked up every minute, as fine as windows are written,
+    else at both ends.
     """
     rates = services.catalog.rates(candidate, now)
     if rates is None:
         return None, None
     end = services.catalog.rates(candidate, now + timedelta(seconds=timeout)) or rates
-    step = _MINUTE if timeout <= _HOUR else _QUARTER
     clocked = rates.window or end.window
-    seconds = (*range(step, math.ceil(timeout), step), timeout) if clocked else (timeout,)
+    seconds = (*range(_MINUTE, math.ceil(timeout), _MINUTE), timeout) if clocked else (timeout,)
     later = (services.catalog.rates(candidate, now + timedelta(seconds=s)) for s in seconds)
     all_of_them = [rates, *(r for r in later if r is not None)]
     return rates, replace(

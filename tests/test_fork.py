@@ -1,6 +1,7 @@
 """A ledger that is in use when its process forks: both sides go on, and nothing is lost."""
 
 import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -59,28 +60,32 @@ def in_child(work):
         os._exit(1)
 
 
-def reap(*pids):
-    for pid in pids:
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+def reap(pid):
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-path = sys.argv[1]
+path, prelude = sys.argv[1:]
 ledger = SQLiteLedger(path)
 """
 
 
 def run(script, path):
     """Run `script` after the prelude, in an interpreter of its own; a hang is a failure."""
-    done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + script, str(path)],
+    with subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + script, str(path), PRELUDE],
         cwd=ROOT,
-        check=False,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # its children, too
+            pytest.fail("a process hangs")
+    assert (process.returncode, err) == (0, "")
+    return out
 
 
 def booked(path):
@@ -91,11 +96,11 @@ def booked(path):
     (balance,) = ledger.balances([HOLD])
     ledger.close()
     assert (balance.spent, balance.reserved) == (7 * len(names), 0)
-    return {name: names.count(name) for name in dict.fromkeys(sorted(names))}
+    return {name: names.count(name) for name in sorted(set(names))}
 
 
 def test_both_sides_of_a_fork_go_on(tmp_path):
-    """Parent and child settle in turn through the ledger they share: every call is booked."""
+    """Parent and child settle at once through the ledger they share: every call is booked."""
     path = tmp_path / "ledger.sqlite3"
     run(
         """
@@ -113,29 +118,178 @@ ledger.check()
 def test_a_parent_that_closes_takes_nothing_from_its_child(tmp_path):
     """The parent closes while the child writes, and a third process comes and goes.
 
-    SQLite's locks belong to a process: with an inherited connection the child would hold none,
-    the others would each take themselves for the last one and delete the log that it writes to.
+    SQLite's locks belong to a process. With an inherited connection the child would hold none:
+    the others would take themselves for the last and delete the log that it writes to.
     """
     path = tmp_path / "ledger.sqlite3"
     run(
         """
 spend(ledger, "before", 1)
-opened, closed = os.pipe(), os.pipe()
+started, closed = os.pipe(), os.pipe()
 def work():
-    spend(ledger, "child", 10)
-    os.write(opened[1], b"x")
+    spend(ledger, "child/early", 10)
+    os.write(started[1], b"x")
     os.read(closed[0], 1)
     spend(ledger, "child/late", 40, 0.01)
 child = in_child(work)
 spend(ledger, "parent", 5)
-os.read(opened[0], 1)
+os.read(started[0], 1)
 ledger.close()
 os.write(closed[1], b"x")
-stranger = f"ledger = SQLiteLedger({path!r})\\nfor i in range(20):\\n"
-stranger += "    spend(ledger, f'stranger/{i}', 1)\\n    ledger.close()\\n    time.sleep(0.01)\\n"
-subprocess.run([sys.executable, "-c", PRELUDE + stranger, path], check=True)
+stranger = '''
+for i in range(20):
+    spend(ledger, f"stranger/{i}", 1, 0.01)
+    ledger.close()
+'''
+subprocess.run([sys.executable, "-c", prelude + stranger, path, prelude], check=True)
 reap(child)
 """,
         path,
     )
     assert booked(path) == {"before": 1, "child": 50, "parent": 5, "stranger": 20}
+
+
+def test_a_child_that_ends_takes_nothing_from_its_parent(tmp_path):
+    """A child closes what it inherited and ends: the parent's next calls are on the file."""
+    path = tmp_path / "ledger.sqlite3"
+    run(
+        """
+spend(ledger, "before", 1)
+def work():
+    ledger.close()
+    SQLiteLedger(path).check()
+for i in range(3):
+    child = in_child(work)
+    spend(ledger, f"parent/{i}", 10)
+    reap(child)
+other = "SQLiteLedger(path).check(); spend(ledger, 'other', 10); ledger.close()"
+subprocess.run([sys.executable, "-c", prelude + other, path, prelude], check=True)
+spend(ledger, "after", 10)
+""",
+        path,
+    )
+    assert booked(path) == {"after": 10, "before": 1, "other": 10, "parent": 30}
+
+
+def test_a_pool_of_forked_workers_books_every_call(tmp_path):
+    """multiprocessing's workers inherit a ledger in use; the parent spends beside them."""
+    path = tmp_path / "ledger.sqlite3"
+    run(
+        """
+def work(name):
+    spend(ledger, name, 10)
+    return name
+
+spend(ledger, "before", 1)
+with multiprocessing.get_context("fork").Pool(3) as pool:
+    waiting = pool.map_async(work, [f"worker/{i}" for i in range(6)], chunksize=1)
+    spend(ledger, "parent", 20)
+    assert len(waiting.get(20)) == 6
+    pool.close()
+    pool.join()
+""",
+        path,
+    )
+    assert booked(path) == {"before": 1, "parent": 20, "worker": 60}
+
+
+def test_a_fork_beside_a_thread_that_writes_does_not_hang_the_child(tmp_path):
+    """Another thread is in a transaction at the moment of the fork: the child can use the ledger.
+
+    A lock that was copied while held would stay locked in the child, where its owner is not.
+    """
+    path = tmp_path / "ledger.sqlite3"
+    out = run(
+        """
+spend(ledger, "before", 1)
+inside = threading.Event()
+def slowly():
+    with ledger._transaction() as db:
+        inside.set()
+        time.sleep(0.3)
+        db.execute("UPDATE balances SET spent = spent + 0")
+    print("committed", flush=True)
+thread = threading.Thread(target=slowly)
+thread.start()
+inside.wait()
+child = in_child(lambda: spend(ledger, "child", 3))
+reap(child)
+thread.join()
+spend(ledger, "after", 2)
+""",
+        path,
+    )
+    assert out == "committed\n"
+    assert booked(path) == {"after": 2, "before": 1, "child": 3}
+
+
+def test_forks_amid_threads_that_never_stop_writing(tmp_path):
+    """However a fork falls among the writes of two threads, no call of either side is lost."""
+    path = tmp_path / "ledger.sqlite3"
+    run(
+        """
+def work(name):
+    spend(ledger, f"thread/{name}", 60)
+threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
+for thread in threads:
+    thread.start()
+children = [in_child(lambda: spend(ledger, f"child/{i}", 5)) for i in range(6)]
+for child in children:
+    reap(child)
+for thread in threads:
+    thread.join()
+""",
+        path,
+    )
+    assert booked(path) == {"child": 30, "thread": 120}
+
+
+def test_a_ledger_in_memory_survives_in_the_parent():
+    """It cannot be opened again, so it stays open: the child works on a copy of its own."""
+    run(
+        """
+def names(ledger):
+    return [entry.reservation_id.split("/")[0] for entry in ledger.entries()]
+spend(ledger, "before", 2)
+def work():
+    assert names(ledger) == ["before", "before"]
+    spend(ledger, "child", 3)
+    assert names(ledger)[2:] == ["child"] * 3
+    ledger.check()
+    ledger.close()
+reap(in_child(work))
+spend(ledger, "after", 1)
+assert names(ledger) == ["before", "before", "after"], names(ledger)
+assert ledger.balances([HOLD])[0].spent == 21
+ledger.check()
+""",
+        ":memory:",
+    )
+
+
+def test_a_ledger_made_during_a_fork_locks_nobody_out(tmp_path):
+    """While the fork waits for one ledger, a thread makes another: both can be used after."""
+    path = tmp_path / "ledger.sqlite3"
+    run(
+        """
+spend(ledger, "before", 1)
+inside, made = threading.Event(), []
+def busy():
+    with ledger._transaction():
+        inside.set()
+        time.sleep(0.3)  # the fork waits for this transaction
+        made.extend(SQLiteLedger(path) for _ in range(20))
+    # what the fork holds back can be had again after it, by any thread
+    for i, other in enumerate((ledger, *made)):
+        spend(other, f"thread/{i}", 1)
+thread = threading.Thread(target=busy, daemon=True)
+thread.start()
+inside.wait()
+child = in_child(lambda: spend(ledger, "child", 1))
+reap(child)
+thread.join(5)
+assert not thread.is_alive(), "a ledger is locked for good"
+""",
+        path,
+    )
+    assert booked(path) == {"before": 1, "child": 1, "thread": 21}

@@ -43,7 +43,7 @@ class SQLiteLedger:
         self.path = str(path)
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        _open_ledgers.add(self)
+        _ledgers[id(self)] = self
 
     def reserve(self, reservation: Reservation) -> None:
         """Set the amount aside in all holds or in none; see `Ledger.reserve`.
@@ -229,7 +229,9 @@ class SQLiteLedger:
         return self._connection
 
 
-_open_ledgers: weakref.WeakSet[SQLiteLedger] = weakref.WeakSet()
+_ledgers: weakref.WeakValueDictionary[int, SQLiteLedger] = weakref.WeakValueDictionary()
+_forking = threading.Lock()
+_held: list[SQLiteLedger] = []
 
 
 def _before_fork() -> None:
@@ -237,15 +239,20 @@ def _before_fork() -> None:
 
     The locks are held over the fork, so that no transaction is under way in it.
     """
-    for ledger in list(_open_ledgers):
-        ledger._lock.acquire()
-        if ledger.path != ":memory:":  # that one would be lost; a child gets a copy of it
-            ledger.close()
+    _forking.acquire()
+    # While we wait for one, another thread may make more of them.
+    while more := [x for ref in _ledgers.valuerefs() if (x := ref()) and x not in _held]:
+        for ledger in more:
+            ledger._lock.acquire()
+            _held.append(ledger)
+            if ledger.path != ":memory:":  # that one would be lost; a child gets a copy of it
+                ledger.close()
 
 
 def _after_fork() -> None:
-    for ledger in list(_open_ledgers):
-        ledger._lock.release()
+    while _held:
+        _held.pop()._lock.release()
+    _forking.release()
 
 
 if hasattr(os, "register_at_fork"):

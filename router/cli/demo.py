@@ -6,6 +6,7 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def run(given: argparse.Namespace) -> int:
         candidates=PORTFOLIO, policy=policy, budgets=budget, ledger=directory / "demo.sqlite3"
     ) as client:
         now = utcnow()
+        _rates(out, client, now)
         served = list(route_all(client, out.track(prompts, "routing")))
         seconds = time.monotonic() - began
         report = client.report(["day", "model", "tag:dataset"])
@@ -122,6 +124,17 @@ def _fresh(directory: Path) -> Path:
 
 def _plan(client: Client, recorded: Recorded, **arguments: Any) -> Plan:
     return client.plan([{"role": "user", "content": recorded.prompt}], **arguments)
+
+
+def _rates(out: Output, client: Client, now: datetime) -> None:
+    rows = []
+    for name in PORTFOLIO:
+        rates = client.catalog.rates(name, now)
+        assert rates is not None
+        quoted = [f"{to_usd(pico).normalize():f}" for pico in (rates.input, rates.output)]
+        rows.append((name, *quoted, rates.source))
+    out.table("USD per million tokens", ("candidate", "input", "output", "source"), rows)
+    out.line()
 
 
 def _shares(out: Output, served: Sequence[Served]) -> None:

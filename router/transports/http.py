@@ -105,7 +105,20 @@ class Wire:
     def redacted(self, content: bytes, call: Call) -> bytes:
         """What a host sent, without the key if it tells an error and quotes it there."""
         key = self._access.key(call.candidate.host, call.candidate)
-        return content.replace(key.encode(), b"***") if key and b'"error"' in content else content
+        if not key or b'"error"' not in content:
+            return content
+        try:
+            body = json.loads(content)
+        except (ValueError, RecursionError):  # whoever reads it next says so, and shows nothing
+            return content
+        if not isinstance(body, dict) or not (error := body.get("error")):
+            return content
+        # Only what is shown: a short key, of one's own server say, is a part of other words.
+        if isinstance(error, str):
+            body["error"] = error.replace(key, "***")
+        elif isinstance(error, dict) and isinstance(message := error.get("message"), str):
+            error["message"] = message.replace(key, "***")
+        return json.dumps(body).encode()
 
 
 class HTTPTransport(Wire):

@@ -35,20 +35,23 @@ class AsyncHTTPTransport(Wire):
         self._client = client
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def _pool(self) -> httpx.AsyncClient:
-        loop = asyncio.get_running_loop()
-        if self._loop not in {None, loop}:  # a pool belongs to its loop; that one is gone
-            self._client = None
-        if self._client is None:  # aiohttp wants a running loop
+    async def _pool(self) -> httpx.AsyncClient:
+        loop, former, left = asyncio.get_running_loop(), self._loop, None
+        if former not in {None, loop}:  # a pool belongs to its loop
+            left, self._client = self._client, None
+        client = self._client
+        if client is None:  # aiohttp wants a running loop
             from httpx_aiohttp import AiohttpTransport
 
-            self._loop = loop
-            self._client = httpx.AsyncClient(transport=AiohttpTransport(), follow_redirects=False)
-        return self._client
+            client = httpx.AsyncClient(transport=AiohttpTransport(), follow_redirects=False)
+            self._loop, self._client = loop, client
+        if left is not None and former is not None and former.is_closed():
+            await left.aclose()  # else aiohttp logs an error when it is collected
+        return client
 
     async def send(self, call: Call) -> Reply:
         """Make the call within its deadline."""
-        client = self._pool()
+        client = await self._pool()
         request = self.request(client, call)
         try:
             async with asyncio.timeout(call.timeout):
@@ -67,7 +70,7 @@ class AsyncHTTPTransport(Wire):
 
     async def open(self, call: Call) -> AsyncHTTPSource:
         """Begin a streamed call."""
-        client = self._pool()
+        client = await self._pool()
         request = self.request(client, call)
         try:
             async with asyncio.timeout(call.timeout):

@@ -146,7 +146,7 @@ def _told_late(body: dict[str, Any], call: Call) -> ProviderError:
         f"the host answered with an error: {_message(body, call)}",
         candidate=call.candidate.name,
         status_code=status,
-        billable=status is None,
+        billable=status is None or status in _AFTER_WORK,
     )
 
 
