@@ -10,22 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from policies.types import Policy
 from router._arguments import BudgetLike, CatalogSource, budgets_from, request_from
 from router._clock import utcnow
 from router.budgets import Ledger
-from router.catalog import Candidate, Catalog
-from router.errors import ConfigError, NoCandidateError, UnknownModelError
+from router.catalog import Catalog
+from router.errors import ConfigError
+from router.portfolio import Portfolio
 from router.prompts.prefix import PrefixIndex
 from router.services import Scorer, Services
 from router.telemetry import Telemetry
-from router.transports.access import Access, missing_key
+from router.transports.access import Access
 from router.types import Request
-
-if TYPE_CHECKING:
-    from router.transports.discovery import Served
 
 
 class Core:
@@ -57,22 +55,18 @@ class Core:
         self.tags = dict(tags or {})
         self.timeout, self.max_retries = timeout, max_retries
         self.now = now
-        self.catalog = _catalog(catalog)
-        self._hosts = _names(hosts)
-        self._names = _names(candidates)
+        self.portfolio = Portfolio(
+            _catalog(catalog), self.access, hosts=_names(hosts), names=_names(candidates), at=now()
+        )
         self._policy = policy
         self._scorer = scorer
         self._telemetry = Telemetry(metric_tags)
         self._prefixes = PrefixIndex()
         self._ledger: Ledger | None = None
         self._ledger_at = ledger
-        self._served: dict[str, Served] = {}
-        self._reachable: dict[str, bool] = {}
         self._services: Services | None = None
         self._closed = False
         self._lock = threading.RLock()
-        for host in (*(self._hosts or ()), *self.access.keys, *self.access.base_urls):
-            self.catalog.candidates(at=now(), hosts=[host])  # raises UnknownHostError
 
     @property
     def ledger(self) -> Ledger:
@@ -90,6 +84,11 @@ class Core:
             return self._ledger
 
     @property
+    def catalog(self) -> Catalog:
+        """The catalogue, with what one's own servers were found to serve."""
+        return self.portfolio.catalog
+
+    @property
     def ready(self) -> bool:
         """Whether the parts that decide are put together already."""
         return self._services is not None
@@ -102,7 +101,7 @@ class Core:
                 from router import tokens
                 from router.transports.replay import unfit
 
-                self.discover()
+                self.portfolio.discover()
                 policy = self._policy
                 if policy is None or isinstance(policy, (str, Path)):
                     try:
@@ -111,7 +110,7 @@ class Core:
                         raise ConfigError(str(error)) from None
                 self._services = Services(
                     catalog=self.catalog,
-                    candidates=self.candidates,
+                    candidates=self.portfolio.configured,
                     scorer=self._scorer or _default_scorer(),
                     count_input=tokens.count_messages,
                     count_text=tokens.count,
@@ -144,101 +143,8 @@ class Core:
         if budget is not None:
             services = replace(services, budgets=(*self.budgets, *budgets_from(budget, "request")))
         if not spending:
-            services = replace(services, candidates=self.known_candidates)
+            services = replace(services, candidates=self.portfolio.known)
         return services
-
-    def candidates(self, models: Sequence[str], at: datetime) -> Sequence[Candidate]:
-        """The candidates that these names stand for and that are configured.
-
-        Raises:
-            UnknownModelError, RetiredModelError, UnknownHostError: by name.
-            MissingKeyError: known, but no host of it is configured.
-        """
-        found: dict[str, Candidate] = {}
-        for name in models:
-            for candidate in self._portfolio(at) if name == "auto" else self._named(name, at):
-                found[candidate.name] = candidate
-        return tuple(found.values())
-
-    def known_candidates(self, models: Sequence[str], at: datetime) -> Sequence[Candidate]:
-        """The same for planning: whatever the catalogue knows, configured or not."""
-        found: dict[str, Candidate] = {}
-        for name in models:
-            chosen = self._portfolio(at) if name == "auto" else self.catalog.find(name, at=at)
-            found.update({c.name: c for c in chosen})
-        return tuple(found.values())
-
-    def _portfolio(self, at: datetime) -> Sequence[Candidate]:
-        if self._names is not None:
-            return self.candidates(self._names, at)
-        if self._hosts is not None:
-            chosen = self.catalog.candidates(at=at, hosts=self._hosts)
-            for candidate in chosen:
-                if variable := self.access.missing(candidate.host, candidate):
-                    raise missing_key(candidate.host, variable)
-            return [c for c in chosen if self._is_served(c)]
-        live = [c for c in self.catalog.candidates(at=at) if self._usable(c)]
-        if live:
-            return live
-        if problems := {name: s.problem for name, s in self._served.items() if s.problem}:
-            raise NoCandidateError("your own server cannot be used:", reasons=problems)
-        return self.catalog.candidates(at=at, hosts=["replay"])
-
-    def _named(self, name: str, at: datetime) -> Sequence[Candidate]:
-        found = self.catalog.find(name, at=at)
-        usable = [c for c in found if self._usable(c)]
-        if not usable and self._replays and "@" not in name:
-            try:
-                usable = list(self.catalog.find(f"{name}@replay", at=at))
-            except UnknownModelError:
-                usable = []
-        if usable:
-            return usable
-        first = found[0]
-        if variable := self.access.missing(first.host, first):
-            wanted = {c.host: self.access.missing(c.host, c) for c in found}
-            raise missing_key(first.host, variable, {h: v for h, v in wanted.items() if v})
-        served = self._served.get(first.host)
-        raise NoCandidateError(
-            f"{first.host} does not serve {name!r}",
-            reasons={first.name: served.problem or f"serves {', '.join(served.models)}"}
-            if served
-            else None,
-        )
-
-    @property
-    def _replays(self) -> bool:
-        return self._hosts is None or "replay" in self._hosts
-
-    def _usable(self, candidate: Candidate) -> bool:
-        allowed = self._hosts is None or candidate.host in self._hosts
-        return allowed and self._configured(candidate) and self._is_served(candidate)
-
-    def _configured(self, candidate: Candidate) -> bool:
-        # Keys and addresses are read once per host: a client does not change under way.
-        known = self._reachable.get(candidate.host)
-        if known is None:
-            known = self.access.missing(candidate.host, candidate) is None
-            self._reachable[candidate.host] = known
-        return known
-
-    def _is_served(self, candidate: Candidate) -> bool:
-        served = self._served.get(candidate.host)
-        return served is None or candidate.model_id in served.models
-
-    def discover(self) -> None:
-        """Ask the self-hosted servers that are configured which models they serve."""
-        from router.transports.discovery import SELF_HOSTED, ask, overlay_for
-
-        for name, host in self.catalog.hosts.items():
-            wanted = self._hosts is None or name in self._hosts
-            if host.kind not in SELF_HOSTED or not wanted or self.access.missing(name, host):
-                continue
-            served = ask(name, host, self.access)
-            self._served[name] = served
-            rows = overlay_for(name, served.models, self.catalog)
-            if rows["endpoint"]:
-                self.catalog = self.catalog.overlay(rows)
 
     def check_open(self) -> None:
         """Raise ConfigError after `close`: before anything is reserved."""

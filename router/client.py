@@ -39,7 +39,7 @@ class BaseClient:
     def candidates(self, model: str = "auto") -> tuple[Candidate, ...]:
         """The candidates that `model` stands for now, in this client's configuration."""
         self._core.services()
-        return tuple(self._core.candidates((model,), self._core.now()))
+        return tuple(self._core.portfolio.configured((model,), self._core.now()))
 
     def status(self, tags: Mapping[str, str] | None = None) -> list[BudgetStatus]:
         """Limit, spend and remainder of each budget that a request with these tags would meet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -28,8 +29,8 @@ class AsyncClient(BaseClient):
     ) -> None:
         super().__init__(**settings)
         self._transport = transport or async_transport(self._core.access)
-        # One thread is enough: a ledger commits one transaction at a time.
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="centroute-ledger")
+        self._executor = _ledger_thread()
+        self._pid = os.getpid()
         self.chat = AsyncChat(self._create)
 
     async def plan(
@@ -66,6 +67,8 @@ class AsyncClient(BaseClient):
 
     async def _prepare(self) -> None:
         # The first request reads weights and asks one's own servers what they serve.
+        if self._pid != os.getpid():  # threads do not live on in a fork
+            self._executor, self._pid = _ledger_thread(), os.getpid()
         if not self._core.ready:
             await asyncio.to_thread(self._core.services)
 
@@ -80,3 +83,8 @@ class AsyncClient(BaseClient):
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+
+def _ledger_thread() -> ThreadPoolExecutor:
+    # One thread is enough: a ledger commits one transaction at a time.
+    return ThreadPoolExecutor(1, thread_name_prefix="centroute-ledger")

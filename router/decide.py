@@ -8,12 +8,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from policies.types import Context, Decision, Quote
-from router.budgets import Balance, Hold
+from router.budgets import Balance, Hold, exceeded
 from router.catalog import Candidate, Rates
 from router.constraints import Obstacle, nobody_left, obstacle
 from router.errors import BudgetExceededError, InvalidRequestError, RouterError
 from router.forecast import Unaffordable, forecast
-from router.money import format_usd, to_usd
 from router.prompts.layout import arrange, canonical
 from router.prompts.prefix import chain_of
 from router.prompts.text import scored_text
@@ -196,15 +195,5 @@ def _too_little(
     hard: Sequence[tuple[Hold, Balance]], needed: int, out: Mapping[str, Obstacle]
 ) -> BudgetExceededError:
     hold, balance = min(hard, key=lambda pair: _left(*pair))
-    until = f"; it resets at {hold.resets_at:%Y-%m-%d %H:%M} UTC" if hold.resets_at else ""
     why = "".join(f"\n  {name}: {o.reason}" for name, o in out.items())
-    return BudgetExceededError(
-        f"the budget of {hold.name} has {format_usd(max(0, _left(hold, balance)))} left; the "
-        f"cheapest candidate needs {format_usd(needed)}{until}. Nothing was sent.{why}",
-        budget=hold.name,
-        limit=to_usd(hold.limit),
-        spent=to_usd(balance.spent),
-        reserved=to_usd(balance.reserved),
-        requested=to_usd(needed),
-        resets_at=hold.resets_at,
-    )
+    return exceeded(hold, balance, needed, "the cheapest candidate needs", why)

@@ -21,22 +21,21 @@ INPUT, CACHED, OUTPUT = 1_000_000, 100_000, 2_000_000
 """Pico-dollars a token."""
 CHAT, THINKING = "m@h", "m:thinking@h"
 MESSAGES = [{"role": "user", "content": "Which colour has a zebra?"}]
-TEXT = "one two six"
-"""Three tokens."""
+TEXT = "one two six"  # three tokens
 
 
 def catalog(**end: datetime) -> Catalog:
     """One model at one host at round prices, until the instant `retires_at` or `valid_to`."""
-    known = {"source": "test", "checked": "2026-11-22"}
     retires = {k: v for k, v in end.items() if k == "retires_at"}
     limits = {"context_tokens": CONTEXT, "max_output_tokens": 1_000}
-    prices = {"input": "1", "cache_read": "0.1", "output": "2"}
+    known = {"source": "test", "checked": "2026-11-22"}
+    prices = known | {"input": "1", "cache_read": "0.1", "output": "2"}
     return Catalog.load(
         {
             "host": [{"name": "h", "base_url": "http://localhost:1"}],
             "model": [{"name": "m", "modes": ["chat", "thinking"], "tokenizer": "deepseek-v3"}],
             "endpoint": [{"model": "m", "host": "h", "model_id": "m"} | limits | retires],
-            "rate": [{"endpoint": CHAT} | known | prices | (end if not retires else {})],
+            "rate": [{"endpoint": CHAT} | prices | ({} if retires else end)],
         }
     )
 

@@ -9,6 +9,7 @@ from router.budgets.ledger import (
     Record,
     Reservation,
     Settlement,
+    exceeded,
     holds_for,
 )
 
@@ -22,6 +23,7 @@ __all__ = [
     "Reservation",
     "Settlement",
     "Window",
+    "exceeded",
     "holds_for",
     "window_period",
 ]

@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from router.budgets.budget import Budget
+from router.errors import BudgetExceededError
+from router.money import format_usd, to_usd
 from router.types import Cost, Usage
 
 EntryKind = Literal["settle", "release", "expire", "correct"]
@@ -132,6 +134,25 @@ class Balance:
 
     spent: int = 0
     reserved: int = 0
+
+
+def exceeded(
+    hold: Hold, balance: Balance, needed: int, what: str, detail: str = ""
+) -> BudgetExceededError:
+    """The error for a hold with too little left for `needed` pico-dollars, which `what` names."""
+    left = max(0, hold.limit - balance.spent - balance.reserved)
+    until = f"; it resets at {hold.resets_at:%Y-%m-%d %H:%M} UTC" if hold.resets_at else ""
+    return BudgetExceededError(
+        f"the budget of {hold.name} has {format_usd(left)} left, {what} {format_usd(needed)}"
+        f"{until}. Nothing was sent. Lower max_tokens, allow a cheaper candidate, or raise the "
+        f"limit.{detail}",
+        budget=hold.name,
+        limit=to_usd(hold.limit),
+        spent=to_usd(balance.spent),
+        reserved=to_usd(balance.reserved),
+        requested=to_usd(needed),
+        resets_at=hold.resets_at,
+    )
 
 
 class Ledger(Protocol):

@@ -14,15 +14,22 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from router.budgets import _queries as sql
 from router.budgets._connect import RESTORE, open_file
 from router.budgets._rows import BALANCE_KEYS, ENTRY_SELECT, entry_from_row, micros
-from router.budgets.ledger import Balance, Entry, EntryKind, Hold, Reservation, Settlement
-from router.errors import BudgetExceededError, CorruptLedgerError, LedgerError
-from router.money import format_usd, to_usd
+from router.budgets.ledger import (
+    Balance,
+    Entry,
+    EntryKind,
+    Hold,
+    Reservation,
+    Settlement,
+    exceeded,
+)
+from router.errors import CorruptLedgerError, LedgerError
 from router.types import Cost, Usage
 
 
@@ -64,7 +71,7 @@ class SQLiteLedger:
             for hold, balance in zip(holds, sql.balances(db, holds), strict=True):
                 taken = balance.spent + balance.reserved
                 if hold.hard and taken + reservation.amount > hold.limit:
-                    raise _exceeded(hold, balance, reservation.amount)
+                    raise exceeded(hold, balance, reservation.amount, "this call may cost up to")
             db.execute(
                 "INSERT INTO reservations VALUES (?, ?, ?, ?, ?)",
                 (
@@ -258,24 +265,4 @@ def _after_fork() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
-    )
-
-
-def _exceeded(hold: Hold, balance: Balance, amount: int) -> BudgetExceededError:
-    left = max(0, hold.limit - balance.spent - balance.reserved)
-    until = (
-        f"; it resets at {hold.resets_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        if hold.resets_at
-        else ""
-    )
-    return BudgetExceededError(
-        f"the budget of {hold.name} has {format_usd(left)} left and this call may cost up to "
-        f"{format_usd(amount)}{until}. Nothing was sent. Lower max_tokens, allow a cheaper "
-        "candidate, or raise the limit.",
-        budget=hold.name,
-        limit=to_usd(hold.limit),
-        spent=to_usd(balance.spent),
-        reserved=to_usd(balance.reserved),
-        requested=to_usd(amount),
-        resets_at=hold.resets_at,
     )

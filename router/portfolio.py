@@ -1,0 +1,144 @@
+"""Which candidates a client may choose from: configured, served, and meant by a name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from router.catalog import Candidate, Catalog
+from router.errors import MissingKeyError, NoCandidateError, UnknownModelError
+from router.transports.access import Access, missing_key
+from router.transports.discovery import SELF_HOSTED, Served, ask, overlay_for
+
+
+class Portfolio:
+    """A catalogue seen through one client's keys, hosts and names.
+
+    `hosts` and `names` narrow what "auto" stands for: candidates at these hosts, or these only.
+
+    Raises:
+        UnknownHostError: a host that is not in the catalogue.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        access: Access,
+        *,
+        hosts: tuple[str, ...] | None,
+        names: tuple[str, ...] | None,
+        at: datetime,
+    ) -> None:
+        self.catalog = catalog
+        self._access = access
+        self._hosts = hosts
+        self._names = names
+        self._served: dict[str, Served] = {}
+        self._reachable: dict[str, bool] = {}
+        for host in (*(hosts or ()), *access.keys, *access.base_urls):
+            catalog.candidates(at=at, hosts=[host])  # raises UnknownHostError
+
+    def discover(self) -> None:
+        """Ask the self-hosted servers that are configured which models they serve."""
+        for name, host in self.catalog.hosts.items():
+            wanted = self._hosts is None or name in self._hosts
+            if host.kind not in SELF_HOSTED or not wanted or self._access.missing(name, host):
+                continue
+            served = ask(name, host, self._access)
+            self._served[name] = served
+            rows = overlay_for(name, served.models, self.catalog)
+            if rows["endpoint"]:
+                self.catalog = self.catalog.overlay(rows)
+
+    def configured(self, models: Sequence[str], at: datetime) -> Sequence[Candidate]:
+        """The candidates that these names stand for and that can be called.
+
+        Raises:
+            UnknownModelError, RetiredModelError, UnknownHostError: by name.
+            MissingKeyError: known, but no host of it is configured.
+            NoCandidateError: one's own server does not answer, or serves something else.
+        """
+        found: dict[str, Candidate] = {}
+        for name in self._expanded(models):
+            for candidate in self._auto(at) if name == "auto" else self._named(name, at):
+                found[candidate.name] = candidate
+        return tuple(found.values())
+
+    def known(self, models: Sequence[str], at: datetime) -> Sequence[Candidate]:
+        """The same for planning: whatever the catalogue knows, configured or not."""
+        found: dict[str, Candidate] = {}
+        for name in self._expanded(models):
+            chosen = self._auto(at) if name == "auto" else self.catalog.find(name, at=at)
+            found.update({c.name: c for c in chosen})
+        return tuple(found.values())
+
+    def _expanded(self, models: Sequence[str]) -> list[str]:
+        """The names, with "auto" replaced by those that the client was given for it."""
+        own = self._names or ("auto",)
+        return [n for name in models for n in (own if name == "auto" else (name,))]
+
+    def _auto(self, at: datetime) -> Sequence[Candidate]:
+        if self._hosts is not None:
+            chosen = self.catalog.candidates(at=at, hosts=self._hosts)
+            for candidate in chosen:
+                if variable := self._access.missing(candidate.host, candidate):
+                    raise missing_key(candidate.host, variable)
+            return [c for c in chosen if self._is_served(c)]
+        live = [c for c in self.catalog.candidates(at=at) if self._usable(c)]
+        if live:
+            return live
+        if problems := {name: s.problem for name, s in self._served.items() if s.problem}:
+            raise NoCandidateError("your own server cannot be used:", reasons=problems)
+        return self.catalog.candidates(at=at, hosts=["replay"])
+
+    def _named(self, name: str, at: datetime) -> Sequence[Candidate]:
+        found = self.catalog.find(name, at=at)
+        usable = [c for c in found if self._usable(c)] or self._recorded(name, at)
+        if not usable:
+            raise self._unusable(name, found)
+        return usable
+
+    def _recorded(self, name: str, at: datetime) -> list[Candidate]:
+        """The recording of a model that no configured host serves."""
+        if "@" in name or not (self._hosts is None or "replay" in self._hosts):
+            return []
+        try:
+            return list(self.catalog.find(f"{name}@replay", at=at))
+        except UnknownModelError:
+            return []
+
+    def _unusable(
+        self, name: str, found: Sequence[Candidate]
+    ) -> MissingKeyError | NoCandidateError:
+        allowed = [c for c in found if self._hosts is None or c.host in self._hosts]
+        if not allowed:
+            return NoCandidateError(
+                f"{name!r} is not served by the hosts of this client: "
+                f"{', '.join(self._hosts or ())}",
+                reasons={c.name: "its host was not among hosts=" for c in found},
+            )
+        first = allowed[0]
+        wanted = {c.host: self._access.missing(c.host, c) for c in allowed}
+        if variable := wanted[first.host]:
+            return missing_key(first.host, variable, {h: v for h, v in wanted.items() if v})
+        served = self._served.get(first.host)
+        why = served and (served.problem or f"serves {', '.join(served.models)}")
+        return NoCandidateError(
+            f"{first.host} does not serve {name!r}", reasons={first.name: why} if why else None
+        )
+
+    def _usable(self, candidate: Candidate) -> bool:
+        allowed = self._hosts is None or candidate.host in self._hosts
+        return allowed and self._is_reachable(candidate) and self._is_served(candidate)
+
+    def _is_reachable(self, candidate: Candidate) -> bool:
+        # Keys and addresses are read once per host: a client does not change under way.
+        known = self._reachable.get(candidate.host)
+        if known is None:
+            known = self._access.missing(candidate.host, candidate) is None
+            self._reachable[candidate.host] = known
+        return known
+
+    def _is_served(self, candidate: Candidate) -> bool:
+        served = self._served.get(candidate.host)
+        return served is None or candidate.model_id in served.models
