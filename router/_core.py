@@ -152,9 +152,9 @@ class Core:
             raise ConfigError("this client is closed; make a new one")
 
     def close(self) -> None:
-        """Close the ledger; the client sends no more."""
+        """Close the ledger, unless it was handed in; the client sends no more."""
         self._closed = True
-        if self._ledger is not None:
+        if self._ledger is not None and self._ledger is not self._ledger_at:
             self._ledger.close()
 
 

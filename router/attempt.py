@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -13,9 +13,8 @@ from router.charge import Stream, after_failure, priced, texts_of, usage_of
 from router.dispatch import outcome_of
 from router.effects import Effect, Emit, Open, Read, Release, Reserve, Send, Settle
 from router.errors import LedgerError, ProviderTimeoutError, RouterError
-from router.prompts.layout import arrange
 from router.services import Services
-from router.types import Attempt, Call, Reply, Request, Route, Usage
+from router.types import Attempt, Call, Reply, Request, Route
 
 _LEASE_MARGIN = timedelta(seconds=60)
 
@@ -26,10 +25,9 @@ class StreamClosed(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A successful attempt: the reply (None when streamed), its usage, and how it is recorded."""
+    """A successful attempt: the reply (None when streamed), and how it is recorded."""
 
     reply: Reply | None
-    usage: Usage
     attempt: Attempt
     notes: tuple[str, ...] = ()
 
@@ -49,7 +47,7 @@ def attempt(
     holds = holds_for(services.budgets, request.tags, now, request.id)
     hard = any(hold.hard for hold in holds)
     call = Call(
-        request=replace(request, tools=arrange(request.messages, request.tools).tools),
+        request=request,
         candidate=candidate,
         max_tokens=forecast.max_tokens if hard or request.max_tokens else None,
         timeout=seconds_left,
@@ -90,7 +88,9 @@ def attempt(
         charged = after_failure(error, call, stream, services, reservation)
         lost, spent = charged or (None, None)
         past.append(
-            Attempt(candidate=candidate.name, outcome=outcome, seconds=seconds, cost=spent)
+            Attempt(
+                candidate=candidate.name, outcome=outcome, seconds=seconds, usage=lost, cost=spent
+            )
         )
         if lost is None or spent is None:
             yield Release(reservation.id, services.now(), outcome)
@@ -133,9 +133,10 @@ def attempt(
         candidate=candidate.name,
         outcome="ok",
         seconds=seconds,
+        usage=usage,
         cost=spend if spend.rates_id else None,
     )
-    return Ended(reply, usage, done, notes)
+    return Ended(reply, done, notes)
 
 
 def _streamed(

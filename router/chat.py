@@ -19,7 +19,7 @@ Result: TypeAlias = tuple[Reply | None, Route]
 
 
 class CompletionStream:
-    """Chunks as they come. `route` holds usage and cost once the stream has ended.
+    """Chunks as they come. `route` holds usage and cost once the stream has ended or is closed.
 
     Close it, or use it in a `with` statement: what came until then is charged and no more.
     """
@@ -44,7 +44,7 @@ class CompletionStream:
 
     @property
     def route(self) -> Route:
-        """How the request was served; RouterError before the end of the stream."""
+        """How the request was served; RouterError while the stream is open."""
         return route_of(self._drive)
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ def route_of(drive: object) -> Route:
     """
     result: Result | None = getattr(drive, "result", None)
     if result is None:
-        raise RouterError("route: the stream has not ended; read it to its end first")
+        raise RouterError("route: the stream has not ended; read it to its end or close it")
     return result[1]
 
 

@@ -37,7 +37,7 @@ class AsyncCompletionStream:
 
     @property
     def route(self) -> Route:
-        """How the request was served; RouterError before the end of the stream."""
+        """How the request was served; RouterError while the stream is open."""
         return route_of(self._drive)
 
     async def close(self) -> None:

@@ -119,7 +119,7 @@ class Client(BaseClient):
         return completion_from(reply, route)
 
     def close(self) -> None:
-        """Close connections and the ledger."""
+        """Close connections, and the ledger unless it was handed in."""
         self._core.close()
         self._transport.close()
 

@@ -73,7 +73,7 @@ class AsyncClient(BaseClient):
             await asyncio.to_thread(self._core.services)
 
     async def close(self) -> None:
-        """Close connections and the ledger."""
+        """Close connections, and the ledger unless it was handed in."""
         self._core.close()
         await self._transport.close()
         self._executor.shutdown()

@@ -102,7 +102,7 @@ def decide(
         ),
         forecasts=forecasts,
         input_tokens=input_tokens,
-        notes=layout.notes,
+        layout=layout,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from router.attempt import Ended, attempt
+from router.attempt import StreamClosed, attempt
 from router.budgets import holds_for
 from router.catalog import Candidate
 from router.charge import Stream
@@ -20,7 +20,6 @@ from router.decide import decide
 from router.dispatch import after_error
 from router.effects import Balances, Effect, Sleep
 from router.errors import BudgetExceededError, ProviderError, ProviderTimeoutError, RouterError
-from router.prompts.layout import arrange
 from router.prompts.prefix import chain_of
 from router.services import Services
 from router.types import Attempt, Plan, Reply, Request, Route, Usage
@@ -50,6 +49,8 @@ def complete(request: Request, services: Services) -> Flow:
     except RouterError as error:
         services.telemetry.refused(type(error).__name__)
         raise
+    layout = planned.layout
+    request = replace(request, messages=layout.messages, tools=layout.tools)
     route = Route(
         request_id=request.id,
         decision=planned.decision,
@@ -92,32 +93,38 @@ def complete(request: Request, services: Services) -> Flow:
                     break
                 retries += 1
                 yield Sleep(after.delay)
+            except StreamClosed:  # the caller has enough: what came is settled, and told
+                return None, _finished(route, past, services)
             else:
-                _remember(request, services, candidate, ended.usage)
-                return ended.reply, _finished(route, ended, past, services)
+                past.append(ended.attempt)
+                _remember(request, services, candidate, ended.attempt.usage)
+                return ended.reply, _finished(route, past, services, ended.notes)
     raise _explained(failure or _late(ranking[-1], request), past)
 
 
-def _finished(route: Route, ended: Ended, past: list[Attempt], services: Services) -> Route:
+def _finished(
+    route: Route, past: list[Attempt], services: Services, notes: tuple[str, ...] = ()
+) -> Route:
     return replace(
         route,
-        usage=ended.usage,
-        cost=ended.attempt.cost,
-        attempts=(*past, ended.attempt),
+        usage=past[-1].usage,
+        cost=past[-1].cost,
+        attempts=tuple(past),
         finished_at=services.now(),
-        notes=route.notes + ended.notes,
+        notes=route.notes + notes,
     )
 
 
-def _remember(request: Request, services: Services, candidate: Candidate, usage: Usage) -> None:
+def _remember(
+    request: Request, services: Services, candidate: Candidate, usage: Usage | None
+) -> None:
     """Note in the prefix index what this host has now seen; a recording caches nothing."""
-    if candidate.kind == "replay":
+    if candidate.kind == "replay" or usage is None:
         return
-    layout = arrange(request.messages, request.tools)
-    chain = chain_of(layout.messages, layout.tools)
+    chain = chain_of(request.messages, request.tools)
     now = services.now()
-    if len(chain) > 1 and layout.messages[0]["role"] == "system":
-        head = services.count_input(layout.messages[:1], tools=layout.tools or None)
+    if len(chain) > 1 and request.messages[0]["role"] == "system":
+        head = services.count_input(request.messages[:1], tools=request.tools or None)
         services.prefixes.record(candidate.endpoint, chain[0], head, now)
     services.prefixes.record(candidate.endpoint, chain[-1], usage.input_tokens, now)
 

@@ -68,7 +68,12 @@ class Portfolio:
         """The same for planning: whatever the catalogue knows, configured or not."""
         found: dict[str, Candidate] = {}
         for name in self._expanded(models):
-            chosen = self._auto(at) if name == "auto" else self.catalog.find(name, at=at)
+            if name == "auto" and self._hosts is None:
+                chosen = self._auto(at)
+            elif name == "auto":
+                chosen = self.catalog.candidates(at=at, hosts=self._hosts)
+            else:
+                chosen = self.catalog.find(name, at=at)
             found.update({c.name: c for c in chosen})
         return tuple(found.values())
 

@@ -14,6 +14,7 @@ from router.money import to_usd
 if TYPE_CHECKING:
     from policies.types import Decision
     from router.catalog import Candidate
+    from router.prompts.layout import Layout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +184,7 @@ class Attempt:
     candidate: str
     outcome: str
     seconds: float
+    usage: Usage | None = None
     cost: Cost | None = None
 
 
@@ -190,7 +192,8 @@ class Attempt:
 class Route:
     """How a request was served: the decision, what was forecast, and what came of it.
 
-    While a stream is open, `usage`, `cost` and `finished_at` are still None.
+    `usage` and `cost` are those of the attempt that served, `attempts` has all of them. `cost`
+    is None where the price is not known.
     """
 
     request_id: str
@@ -222,12 +225,20 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What would be done with a request, decided and forecast without spending."""
+    """What would be done with a request, decided and forecast without spending.
+
+    `layout` is the prompt as it would be sent.
+    """
 
     decision: Decision
     forecasts: Mapping[str, Forecast]
     input_tokens: int
-    notes: tuple[str, ...] = ()
+    layout: Layout = field(repr=False)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What keeps caches from hitting, and is the caller's to change."""
+        return self.layout.notes
 
     @property
     def forecast(self) -> Forecast:

@@ -47,8 +47,10 @@ def test_a_closed_stream_is_charged_for_what_came(services: Services) -> None:
     settle = line.throw(StreamClosed())
     assert settle.settlement.usage.output_tokens == 3
     assert (settle.settlement.outcome, settle.settlement.estimated) == ("closed", True)
-    with pytest.raises(StreamClosed):
-        line.send(None)
+    got, route = finish(line, None)
+    assert got is None
+    assert route.usage.output_tokens == 3
+    assert [a.outcome for a in route.attempts] == ["closed"]
 
 
 def test_a_stream_that_breaks_midway_is_not_continued_elsewhere(services: Services) -> None:

@@ -4,7 +4,14 @@ import os
 
 import pytest
 
-from router import AsyncClient, Client, MissingKeyError, NoCandidateError, recorded_prompts
+from router import (
+    AsyncClient,
+    Client,
+    MissingKeyError,
+    NoCandidateError,
+    SQLiteLedger,
+    recorded_prompts,
+)
 from router.testing import AsyncMockTransport, reply
 
 ASK = [{"role": "user", "content": "Hi"}]
@@ -50,6 +57,22 @@ def test_planning_needs_no_key():
     assert set(client.plan(ASK).forecasts) == {"deepseek-v3.2@novita", "deepseek-v3.2@gmi"}
     with pytest.raises(MissingKeyError, match="NOVITA_API_KEY"):
         client.chat.completions.create(ASK)
+
+
+def test_planning_at_chosen_hosts_needs_no_key():
+    """The same where only hosts are named."""
+    planned = Client(hosts="novita", ledger=":memory:").plan(ASK)
+    assert {name.rpartition("@")[2] for name in planned.forecasts} == {"novita"}
+
+
+def test_a_ledger_that_was_handed_in_stays_open():
+    """It is its owner's to close: two clients can share one, in memory too."""
+    shared = SQLiteLedger(":memory:")
+    question = [{"role": "user", "content": recorded_prompts(source="zeroeval")[0].prompt}]
+    with Client(ledger=shared) as client:
+        client.chat.completions.create(question)
+    assert [entry.kind for entry in shared.entries()] == ["settle"]
+    assert Client(ledger=shared).report("model").total > 0
 
 
 def test_a_missing_key_is_one_that_would_help():

@@ -110,14 +110,15 @@ async def test_a_stream_closed_early_is_charged_what_came(client, caller, wire):
     async with await client.chat.completions.create(MESSAGES, model=MODEL, stream=True) as made:
         for _ in range(3):
             await anext(made)
+        with pytest.raises(RouterError, match="has not ended"):
+            _ = made.route
     await made.close()
     entry = caller.entry()
     assert (entry.outcome, entry.usage.output_tokens, entry.estimated) == ("closed", 3, True)
     assert await asyncio.to_thread(wire.gone.wait, 2)
     with pytest.raises(StopAsyncIteration):
         await anext(made)
-    with pytest.raises(RouterError, match="has not ended"):
-        _ = made.route
+    assert (made.route.cost.pico, made.route.usage) == (entry.cost, entry.usage)
 
 
 async def test_cancelled_while_waiting_to_retry_nothing_is_open(client, caller, wire):

@@ -36,6 +36,8 @@ def test_a_stream_closed_early_is_charged_what_came(client, caller, wire):
     wire.script("deepinfra", stream(event({"content": "one"}), event({"content": " two"}), REPEAT))
     made = open_stream(client, budget="1")
     read = [next(made).text for _ in range(3)]
+    with pytest.raises(RouterError, match="has not ended"):
+        _ = made.route
     made.close()
     made.close()
     assert wire.gone.wait(2)
@@ -46,8 +48,8 @@ def test_a_stream_closed_early_is_charged_what_came(client, caller, wire):
     assert entry.cost == entry.usage.input_tokens * 260_000 + 3 * 380_000
     with pytest.raises(StopIteration):
         next(made)
-    with pytest.raises(RouterError, match="has not ended"):
-        _ = made.route
+    assert (made.route.cost.pico, made.route.usage) == (entry.cost, entry.usage)
+    assert [a.outcome for a in made.route.attempts] == ["closed"]
 
 
 def test_leaving_the_with_block_closes_the_stream(client, caller, wire):

@@ -27,9 +27,7 @@ def add_to(commands: Any) -> None:
 def run(given: argparse.Namespace) -> int:
     """Show the catalogue."""
     out = Output(as_json=given.json)
-    catalog = Catalog.default()
-    if given.catalog:
-        catalog = catalog.overlay(*given.catalog)
+    catalog = Catalog.default().overlay(*given.catalog)
     at = given.at or utcnow()
     lines = [line for line in catalog.describe(at) if given.name in line.candidate.name]
     if not lines:

@@ -33,9 +33,7 @@ def add_to(commands: Any) -> None:
 def run(given: argparse.Namespace) -> int:
     """Check; 1 if something is wrong. Only one's own servers are contacted."""
     out = Output(as_json=given.json)
-    catalog = Catalog.default()
-    if given.catalog:
-        catalog = catalog.overlay(*given.catalog)
+    catalog = Catalog.default().overlay(*given.catalog)
     access = Access(environ=os.environ)
     require_file(given.ledger)
     findings = [
