@@ -1,51 +1,85 @@
-"""The lowest expected cost, above a quality floor if one is set."""
+"""The lowest expected cost: of all candidates, or of those that are likely enough to be right."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 
-from policies._ranking import decision, usd
-from policies.types import Context, Decision, Policy, Quote
+from policies import _check
+from policies._ranking import best_first, cheapest_first, decision, usd
+from policies.types import Context, Decision, Quote
 
 
-def cheapest(min_quality: float = 0.0) -> Policy:
-    """The cheapest candidate whose P(correct) is at least `min_quality`; ties go to quality.
+@dataclass(frozen=True, slots=True)
+class cheapest:  # noqa: N801 - used like a function
+    """The cheapest candidate, whatever its quality; ties go to quality."""
 
-    When none reaches the floor, the best one is taken and the reason says so.
+    def __str__(self) -> str:
+        return "cheapest"
+
+    def __call__(self, quotes: Sequence[Quote], context: Context, /) -> Decision:  # noqa: ARG002
+        order = sorted(quotes, key=cheapest_first)
+        return decision(str(self), order, f"cheapest: {usd(order[0].cost)}", _dearer)
+
+
+@dataclass(frozen=True, slots=True)
+class cheapest_adequate:  # noqa: N801
+    """The cheapest candidate with P(correct) >= `quality`; if none, the one likeliest to be right.
+
+    `z` asks for certainty: P(correct) must reach `quality` even when `z` standard errors are taken
+    off. `max_cost_usd` keeps candidates out of the choice whose expected cost of this request is
+    above it, as long as one stays; they remain the last fallbacks.
 
     Raises:
-        ValueError: `min_quality` is not in [0, 1].
+        ValueError: `quality` is not in [0, 1], `z` is below 0, or `max_cost_usd` is not above 0.
     """
-    if not 0.0 <= min_quality <= 1.0:
-        raise ValueError(f"min_quality: expected 0 to 1, got {min_quality!r}")
-    name = f"cheapest(min_quality={min_quality:g})" if min_quality else "cheapest"
 
-    def choose(quotes: Sequence[Quote], context: Context) -> Decision:  # noqa: ARG001
-        enough = [q for q in quotes if q.quality >= min_quality]
-        below = sorted((q for q in quotes if q.quality < min_quality), key=_best_first)
-        order = [*sorted(enough, key=_cheapest_first), *below]
-        if enough:
-            reason = f"cheapest: {usd(order[0].cost)}"
-            if min_quality:
-                reason += f" at P(correct) {order[0].quality:.2f} >= {min_quality:g}"
+    quality: float = 0.7
+    _: KW_ONLY
+    z: float = 0.0
+    max_cost_usd: _check.Amount | None = None
+
+    def __post_init__(self) -> None:
+        _check.settle(
+            self,
+            quality=_check.from_0_to_1("quality", self.quality),
+            z=_check.at_least("z", self.z),
+        )
+        if self.max_cost_usd is not None:
+            _check.settle(self, max_cost_usd=_check.money("max_cost_usd", self.max_cost_usd))
+
+    def __str__(self) -> str:
+        return f"cheapest_adequate({self.quality:g})"
+
+    def __call__(self, quotes: Sequence[Quote], context: Context, /) -> Decision:  # noqa: ARG002
+        cap = None if self.max_cost_usd is None else _check.pico(self.max_cost_usd)
+        within = [q for q in quotes if cap is None or q.cost <= cap] or list(quotes)
+        sure = sorted(filter(self._is_sure, within), key=cheapest_first)
+        unsure = sorted((q for q in within if not self._is_sure(q)), key=best_first)
+        dear = sorted((q for q in quotes if q not in within), key=cheapest_first)
+        best = (sure or unsure)[0]
+        if sure:
+            reason = f"the cheapest with P(correct) {self._spell(best)} >= {self.quality:g}"
         else:
-            reason = (
-                f"none reaches P(correct) {min_quality:g}; the best has {order[0].quality:.2f}"
-            )
-        return decision(name, order, reason, lambda q, chosen: _why_not(q, chosen, min_quality))
+            reason = f"none reaches P(correct) {self.quality:g}; the likeliest has "
+            reason += self._spell(best)
 
-    return choose
+        def why_not(quote: Quote, chosen: Quote) -> str:
+            if quote in dear:
+                return f"expected cost {usd(quote.cost)} is above max_cost_usd"
+            if self._is_sure(quote):
+                return _dearer(quote, chosen)
+            return f"P(correct) {self._spell(quote)} is below {self.quality:g}"
+
+        return decision(str(self), [*sure, *unsure, *dear], reason, why_not)
+
+    def _is_sure(self, quote: Quote) -> bool:
+        return quote.quality - self.z * quote.quality_se >= self.quality
+
+    def _spell(self, quote: Quote) -> str:
+        margin = self.z * quote.quality_se
+        return f"{quote.quality:.2f} - {margin:.2f}" if margin else f"{quote.quality:.2f}"
 
 
-def _why_not(quote: Quote, chosen: Quote, min_quality: float) -> str:
-    if quote.quality < min_quality:
-        return f"P(correct) {quote.quality:.2f} is below {min_quality:g}"
+def _dearer(quote: Quote, chosen: Quote) -> str:
     return f"dearer: {usd(quote.cost)} against {usd(chosen.cost)}"
-
-
-def _cheapest_first(quote: Quote) -> tuple[int, float, str]:
-    return quote.cost, -quote.quality, quote.name
-
-
-def _best_first(quote: Quote) -> tuple[float, int, str]:
-    return -quote.quality, quote.cost, quote.name

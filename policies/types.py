@@ -1,13 +1,13 @@
 """What a policy sees and what it answers: values only, no behaviour.
 
 A policy is any callable `(quotes, context) -> Decision`. It is pure: the same
-quotes and context give the same decision; clock, randomness and the network
+quotes and context give the same decision; clock, chance and the network
 stay outside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -17,9 +17,13 @@ from typing import Protocol
 class Quote:
     """One candidate as a policy sees it: its name, its chance to be right, its forecast cost.
 
-    `quality` is P(correct) in [0, 1]; costs are pico-dollars (1e-12 USD) of the whole request:
-    `cost` the expected one, `cost_p90` exceeded once in ten, `cost_ceiling` never exceeded,
-    for it is what would be reserved.
+    `quality` is P(correct) in [0, 1] of this prompt and `quality_se` its standard error;
+    `base_quality` is P(correct) of the candidate before the prompt is read (None: unknown).
+    Costs are pico-dollars (1e-12 USD) of the whole request: `cost` the expected one, `cost_p90`
+    exceeded once in ten, `cost_ceiling` never exceeded, for it is what would be reserved.
+    `seconds` is the expected time to the whole answer (None: unknown). `region` is where the host
+    keeps data ("" when nobody says). `basis` says what the numbers rest on. `quality_draws` are a
+    few equally likely values of `quality`, paired between the quotes of one request.
     """
 
     name: str
@@ -28,6 +32,32 @@ class Quote:
     cost_p90: int
     cost_ceiling: int
     self_hosted: bool = False
+    quality_se: float = 0.0
+    base_quality: float | None = None
+    seconds: float | None = None
+    thinking: bool = False
+    region: str = ""
+    basis: str = ""
+    quality_draws: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purse:
+    """A budget that this request would be paid from, in pico-dollars, over its present window.
+
+    `taken` is spent and reserved together; `starts` and `ends` are aware UTC instants, None for a
+    budget without end.
+    """
+
+    limit: int
+    taken: int
+    starts: datetime | None = None
+    ends: datetime | None = None
+
+    @property
+    def remaining(self) -> int:
+        """What is left; never negative."""
+        return max(0, self.limit - self.taken)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,31 +65,50 @@ class Context:
     """What a policy may know besides the quotes.
 
     `now` is an aware UTC instant. `remaining` is what the tightest budget still holds, in
-    pico-dollars (None: no budget). `tags` are the caller's own labels of the request.
+    pico-dollars (None: no budget); `purses` are all budgets with their windows. `tags` are the
+    caller's own labels of the request. `draw` is a number in [0, 1) that follows from the request
+    id: the only chance a policy has, so that a decision can be replayed. `streaming` says that the
+    caller gets the answer while it is made, `verifiable` that a verifier will judge it.
     """
 
     now: datetime
     remaining: int | None = None
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    purses: tuple[Purse, ...] = ()
+    draw: float = 0.5
+    streaming: bool = False
+    verifiable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """A policy's answer: the chosen candidate, the order of fallbacks, and why not the others.
 
-    `ranking[0]` is the choice; the rest are tried in this order if it fails. `rejected` maps
-    every other candidate to the reason in one line. `reason` says why the choice was made.
+    `ranking[0]` is the choice; the rest are tried in this order if it fails to answer. `rejected`
+    maps every other candidate to the reason in one line; `reason` says why the choice was made.
+    An empty `ranking` says that the policy allows none of the candidates.
+
+    `escalation` names candidates to ask next, in order, when a verifier finds the answer wrong.
+    `propensities` are the chances that this policy had to choose each candidate, where it left it
+    to chance; empty means that it was certain.
     """
 
     ranking: tuple[str, ...]
     reason: str
-    rejected: dict[str, str]
+    rejected: Mapping[str, str]
     policy: str
+    escalation: tuple[str, ...] = ()
+    propensities: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def chosen(self) -> str:
         """The name of the chosen candidate."""
         return self.ranking[0]
+
+    @property
+    def propensity(self) -> float:
+        """The chance that the chosen candidate had: 1.0 where nothing was left to chance."""
+        return self.propensities.get(self.chosen, 1.0)
 
 
 class Policy(Protocol):

@@ -3,49 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from dataclasses import KW_ONLY, dataclass
 
-from policies._ranking import decision, usd
-from policies.types import Context, Decision, Policy, Quote
+from policies import _check
+from policies._ranking import decision
+from policies._worth import Scale, choose, why_not
+from policies.types import Context, Decision, Quote
+
+_SECONDS_PER_HOUR = 3600
 
 
-def utility(answer_value_usd: str | Decimal | float = "0.01") -> Policy:
-    """The candidate with the highest P(correct) x value - expected cost.
+@dataclass(frozen=True, slots=True)
+class utility:  # noqa: N801 - used like a function
+    """The candidate with the highest P(correct) x value - expected cost - price of waiting.
 
-    `answer_value_usd` is what a correct answer is worth to you: a candidate that costs a cent
-    more must be right more often by a cent's worth. It is 1/lambda of "quality minus lambda
-    times dollars".
+    `value_usd` is what a correct answer is worth to you: a candidate that costs a cent more must
+    be right more often by a cent's worth. It is 1/lambda of "quality minus lambda times dollars".
+    `wait_usd_per_hour` is what an hour of waiting costs you; a time nobody knows counts as none.
+
+    P(correct) is estimated, and picking the highest of noisy estimates picks noise. So there is a
+    default, left only for a gain above `z` standard errors, and left for a cheaper candidate on
+    the same terms. `default` is a candidate's name or a pattern; None means the candidate that one
+    would choose without reading the prompt. With `z=0` the highest estimate wins.
 
     Raises:
-        ValueError: the value is not a finite amount above 0.
+        ValueError: an amount is not finite or too small, `z` is below 0, or `default` is no text.
     """
-    try:
-        value = Decimal(str(answer_value_usd))
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not (value.is_finite() and value > 0):
-        raise ValueError(f"answer_value_usd: expected an amount above 0, got {answer_value_usd!r}")
-    worth = float(value.scaleb(12))
-    name = f"utility({value.normalize():f})"
 
-    def gain(quote: Quote) -> float:
-        return quote.quality * worth - quote.cost
+    value_usd: _check.Amount = "0.01"
+    _: KW_ONLY
+    wait_usd_per_hour: _check.Amount = "0"
+    default: str | None = None
+    z: float = 0.5
 
-    def choose(quotes: Sequence[Quote], context: Context) -> Decision:  # noqa: ARG001
-        order = sorted(quotes, key=lambda q: (-gain(q), q.cost, q.name))
-        best = order[0]
-        reason = f"P(correct) {best.quality:.2f} for {usd(best.cost)}: the most for the money"
-        return decision(name, order, reason, _why_not)
+    def __post_init__(self) -> None:
+        _check.text_or_none("default", self.default)
+        _check.settle(
+            self,
+            value_usd=_check.money("value_usd", self.value_usd),
+            wait_usd_per_hour=_check.money("wait_usd_per_hour", self.wait_usd_per_hour, or_0=True),
+            z=_check.at_least("z", self.z),
+        )
 
-    return choose
+    def __str__(self) -> str:
+        return f"utility({self.value_usd})"
+
+    def __call__(self, quotes: Sequence[Quote], context: Context, /) -> Decision:  # noqa: ARG002
+        scale = scale_of(self.value_usd, self.wait_usd_per_hour)
+        choice = choose(quotes, scale, self.default, self.z)
+        return decision(
+            str(self), choice.order, choice.reason, lambda q, chosen: why_not(q, chosen, scale)
+        )
 
 
-def _why_not(quote: Quote, chosen: Quote) -> str:
-    better, dearer = quote.quality - chosen.quality, quote.cost - chosen.cost
-    if better > 0 and dearer > 0:
-        return f"P(correct) +{better:.2f} is not worth {usd(dearer)} more"
-    if better > 0:
-        return "as good for the money, later in the order"
-    if dearer >= 0:
-        return f"P(correct) {quote.quality:.2f}, no better, at {usd(quote.cost)}"
-    return f"saves {usd(-dearer)} but P(correct) is {-better:.2f} lower"
+def scale_of(value_usd: object, wait_usd_per_hour: object, price: float = 1.0) -> Scale:
+    """The scale of amounts in USD that have been checked."""
+    second = _check.pico(wait_usd_per_hour) / _SECONDS_PER_HOUR
+    return Scale(worth=_check.pico(value_usd), second=second, price=price)
