@@ -38,6 +38,12 @@ def ece(targets: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10) ->
     return float(sum(part.size * abs(y[part].mean() - p[part].mean()) for part in parts) / y.size)
 
 
+def brier(targets: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+    """Mean squared error of probabilities: 0.25 for always saying one half."""
+    y, p = _pair(targets, probabilities)
+    return float(((y - p) ** 2).mean())
+
+
 def apgr(weak: npt.ArrayLike, strong: npt.ArrayLike, need: npt.ArrayLike) -> float:
     """Area under the performance-gap-recovered curve of a router between two models.
 

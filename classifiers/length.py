@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from classifiers.calibration import conformal_quantile
 from classifiers.linear import Array, Linear, held_out_rows, rounded
@@ -39,6 +39,12 @@ class LengthForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.trunk_scale = trunk_scale
         self.spread = spread
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.positive_only = True
+        return tags
+
     def fit(
         self,
         X: Any,  # noqa: N803
@@ -52,13 +58,12 @@ class LengthForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             ValueError: a count that is negative or not finite, or mismatched lengths.
         """
-        rows = sparse.csr_matrix(check_array(X, accept_sparse="csr", dtype=np.float64))
+        found, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64, y_numeric=True)
+        rows = sparse.csr_matrix(found)
         tokens = np.asarray(y, dtype=np.float64)
-        if tokens.shape != (rows.shape[0],):
-            raise ValueError(f"expected {rows.shape[0]} token counts, got shape {tokens.shape}")
         if not (np.isfinite(tokens) & (tokens >= 0)).all():
             raise ValueError("expected finite token counts of zero or more")
-        weights = np.ones(len(tokens)) if sample_weight is None else np.asarray(sample_weight)
+        weights = _check_sample_weight(sample_weight, rows, ensure_non_negative=True)
         target = np.log1p(tokens)
         held = held_out_rows(len(tokens), held_out)
         fit = ~held
@@ -74,7 +79,6 @@ class LengthForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             slope = coef[0] * self.trunk_scale
             intercept += slope * self.trunk.intercept
             coef = coef[1:] + slope * self.trunk.coef
-        self.n_features_in_ = rows.shape[1]
         self.coef_, self.intercept_ = rounded(coef), intercept
         judged = held if held.any() else fit
         residuals = (target - self._centre(rows))[judged] / self._spread(rows)[judged]
@@ -98,7 +102,7 @@ class LengthForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def predict_quantiles(self, X: Any) -> Array:  # noqa: N803
         """(n, 5) tokens: p10, p50, p90, p99, mean."""
         check_is_fitted(self)
-        rows = check_array(X, accept_sparse="csr", dtype=np.float64)
+        rows = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float64)
         return token_quantiles(
             self._centre(rows), self._spread(rows), self.offsets_, self.residuals_
         )

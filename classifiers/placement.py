@@ -1,4 +1,4 @@
-"""Where a model without outcomes of its own stands on the pooled scales, from published scores.
+"""Models without outcomes of their own: what is published of them, and how long they answer.
 
 Pure Python on single numbers; the figures and their sources are in data/placements.json.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -17,6 +17,8 @@ from classifiers.scores import Quantiles
 Z90, Z99 = 1.2815515655446004, 2.3263478740408408
 ZERO = Quantiles(0.0, 0.0, 0.0, 0.0, 0.0)
 THINKING_SUFFIX = ":thinking"
+
+LengthKind = Literal["pool", "thinking", "scaled"]
 
 
 def logistic(logit: float) -> float:
@@ -45,35 +47,48 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How one profile follows from the pooled scale ("direct") or from another profile."""
+    """One profile: accuracies in (0, 1) by benchmark, and the profile it is like (None: any).
 
-    kind: Literal["direct", "thinking", "scaled"]
+    `gain` is by how many logits it is better than that one; `floor` names a profile that it never
+    falls below: thinking does not lower the chance to be right.
+
+    `length` says what its answers' length follows: the pooled scale, moved so that the
+    benchmark's mean is `mean_tokens`; thinking on top of profile `base`; or `base` times
+    `token_ratio`.
+    """
+
+    like: str | None
+    published: Mapping[str, float]
+    length: LengthKind
+    gain: float = 0.0
+    floor: str | None = None
     base: str | None = None
-    accuracy: float | None = None
     mean_tokens: float | None = None
-    logit_gain: float = 0.0
     token_ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Placements:
-    """All placed profiles, and the two curves that thinking follows."""
+    """All placed profiles, the prompts that stand for each benchmark, and how long thinking is."""
 
-    benchmark: str
+    benchmarks: Mapping[str, tuple[tuple[str, str], ...]]
     profiles: Mapping[str, Placement]
-    gain: Curve
     log_thinking_tokens: Curve
     log_sigma: float
     reasoning_share: float
+    note: str = field(default="", repr=False)
 
     def order(self) -> list[str]:
-        """Names so that every base comes before what rests on it."""
-        rank = {"direct": 0, "thinking": 1, "scaled": 2}
-        return sorted(self.profiles, key=lambda name: rank[self.profiles[name].kind])
-
-    def thinking_logit(self, base_logit: float, shift: float) -> float:
-        """Thinking never lowers the chance to be right."""
-        return base_logit + max(0.0, self.gain(logistic(base_logit)) + shift)
+        """Names so that a profile comes after the one it is like."""
+        done: list[str] = []
+        left = list(self.profiles)
+        while left:
+            ready = [n for n in left if self.profiles[n].like not in left]
+            if not ready:
+                raise ValueError(f"placements: profiles are like each other: {left}")
+            done += ready
+            left = [n for n in left if n not in ready]
+        return done
 
     def thinking_tokens(self, base_logit: float) -> Quantiles:
         """Output tokens with reasoning, log-normal around the published means."""
@@ -107,32 +122,45 @@ def parse(document: Mapping[str, Any]) -> Placements:
     """Read the JSON document of placements.
 
     Raises:
-        ValueError: another format, a curve out of order, or a base that is not placed.
+        ValueError: another format, an unknown kind or benchmark, or a base that is not placed.
     """
-    if document.get("format") != "placements/1":
-        raise ValueError(f"expected format 'placements/1', got {document.get('format')!r}")
-    profiles = {}
+    if document.get("format") != "placements/2":
+        raise ValueError(f"expected format 'placements/2', got {document.get('format')!r}")
+    benchmarks = {
+        name: tuple((str(a), str(b)) for a, b in parts)
+        for name, parts in document["benchmarks"].items()
+    }
+    profiles: dict[str, Placement] = {}
     for name, entry in document["profiles"].items():
-        values = {
-            key: float(entry[key]["value"])
-            for key in ("accuracy", "mean_tokens", "logit_gain", "token_ratio")
-            if key in entry
+        lengths = entry["lengths"]
+        if lengths["kind"] not in {"pool", "thinking", "scaled"}:
+            raise ValueError(f"placements: {name}: unknown kind {lengths['kind']!r}")
+        if unknown := set(entry["published"]) - set(benchmarks):
+            raise ValueError(f"placements: {name}: unknown benchmark {min(unknown)!r}")
+        figures = {
+            key: float(lengths[key]["value"])
+            for key in ("mean_tokens", "token_ratio")
+            if key in lengths
         }
-        profiles[name] = Placement(kind=entry["kind"], base=entry.get("base"), **values)
-    rank = {"direct": 0, "thinking": 1, "scaled": 2}
+        profiles[name] = Placement(
+            like=entry.get("like"),
+            published={k: float(v["value"]) for k, v in entry["published"].items()},
+            length=lengths["kind"],
+            gain=float(entry["gain"]["value"]) if "gain" in entry else 0.0,
+            floor=entry.get("floor"),
+            base=lengths.get("base"),
+            **figures,
+        )
     for name, profile in profiles.items():
-        if profile.kind not in rank:
-            raise ValueError(f"placements: {name}: unknown kind {profile.kind!r}")
-        if profile.kind != "direct" and (
-            profile.base not in profiles
-            or rank[profiles[profile.base].kind] != rank[profile.kind] - 1
-        ):
-            raise ValueError(f"placements: {name}: base {profile.base!r} does not fit its kind")
+        if profile.length != "pool" and profile.base not in profiles:
+            raise ValueError(f"placements: {name}: base {profile.base!r} is not placed")
+        if profile.floor is not None and profile.floor not in profiles:
+            raise ValueError(f"placements: {name}: floor {profile.floor!r} is not placed")
     return Placements(
-        benchmark=document["benchmark"],
+        benchmarks=benchmarks,
         profiles=profiles,
-        gain=_curve(document["gain"]["points"], log=False),
         log_thinking_tokens=_curve(document["thinking_tokens"]["points"], log=True),
         log_sigma=float(document["log_sigma"]["value"]),
         reasoning_share=float(document["reasoning_share"]["value"]),
+        note=str(document.get("note", "")),
     )

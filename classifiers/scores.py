@@ -20,12 +20,24 @@ class Quantiles:
 class Score:
     """What one candidate is expected to do with one prompt.
 
-    `output_tokens` is all that is billed as output, reasoning included; `reasoning_tokens` is
-    that part of it. `basis` says where the numbers come from: "trained" (graded answers of this
-    very model), "placed" (published scores moved a trained scale), "prior" (nothing is known).
+    `p_correct` is P(correct); `draws` are a few equally likely values of it, whose spread says how
+    sure it is. Draws are paired: the k-th of one candidate belongs to the k-th of another, so the
+    spread of their differences is that of the gain. `base` is P(correct) before the prompt is
+    read. `output_tokens` is all that is billed as output, reasoning included;
+    `reasoning_tokens` is that part of it.
+
+    `basis` says where the numbers come from: "trained" (public graded answers of this very model),
+    "placed" (published scores), "prior" (nothing is known of the model); `graded` counts the
+    caller's own answers that have moved them since. `known` is how much the prompt is like those
+    trained on, from 0 to 1; `task` is the kind of task it looks like.
     """
 
     p_correct: float
     output_tokens: Quantiles
     reasoning_tokens: Quantiles
     basis: str
+    draws: tuple[float, ...] = ()
+    base: float | None = None
+    graded: int = 0
+    known: float = 1.0
+    task: str = ""

@@ -1,74 +1,72 @@
-"""Texts to one sparse matrix, as a scikit-learn transformer (training only)."""
+"""Prompts to one dense matrix: standardised hand features, then word vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from classifiers.features import CLIP, N_DENSE, N_FEATURES, Features, featurize
+from classifiers.features import N_DENSE, Features, featurize
+from classifiers.prompt import Prompt
+from classifiers.standard import Standard
+from classifiers.words import N_WORDS, WordTable, load_words
+
+Matrix = npt.NDArray[np.float32]
 
 
 class PromptVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """(n,) texts to a CSR matrix (n, N_FEATURES): standardised hand features, then hashed words.
+    """(n,) texts or `Prompt`s to (n, N_DENSE + N_WORDS): what the shipped scorer reads.
 
-    `hashed_scale` weighs the hashed part against the hand features under one regulariser.
+    `words` is a table of word vectors, by default the shipped one.
+
+    >>> from classifiers import PromptVectorizer
+    >>> PromptVectorizer().fit_transform(["Prove it.", "What is 2 + 2?", "Write a poem."]).shape
+    (3, 142)
     """
 
-    def __init__(self, hashed_scale: float = 3.0) -> None:
-        self.hashed_scale = hashed_scale
+    def __init__(self, words: WordTable | None = None) -> None:
+        self.words = words
 
-    def fit(self, X: Sequence[str], y: object = None) -> PromptVectorizer:  # noqa: ARG002, N803
+    def fit(self, X: Sequence[str | Prompt], y: object = None) -> PromptVectorizer:  # noqa: ARG002, N803
         """Learn mean and scale of the hand features."""
-        return self.fit_features([featurize(text) for text in _texts(X)])
+        return self.fit_features(self.read(X))
 
     def fit_features(self, rows: Sequence[Features]) -> PromptVectorizer:
         """The same from prompts already featurised."""
         if not rows:
             raise ValueError("expected at least one prompt to fit on, got none")
-        dense = np.stack([row.dense for row in rows]).astype(np.float64)
-        self.mean_: npt.NDArray[np.float32] = dense.mean(axis=0).astype(np.float32)
-        spread = dense.std(axis=0)
-        self.scale_: npt.NDArray[np.float32] = np.where(spread > 1e-6, spread, 1.0).astype(
-            np.float32
-        )
-        self.n_features_out_ = N_FEATURES
+        self.standard_ = Standard.fit(np.stack([row.dense for row in rows]))
+        self.n_features_out_ = N_DENSE + N_WORDS
         return self
 
-    def transform(self, X: Sequence[str]) -> Any:  # noqa: N803
-        """CSR matrix (n, N_FEATURES) of float64."""
-        return self.transform_features([featurize(text) for text in _texts(X)])
+    def transform(self, X: Sequence[str | Prompt]) -> Matrix:  # noqa: N803
+        """(n, N_DENSE + N_WORDS) of float32."""
+        return self.transform_features(self.read(X))
 
-    def transform_features(self, rows: Sequence[Features]) -> Any:
+    def transform_features(self, rows: Sequence[Features]) -> Matrix:
         """The same from prompts already featurised."""
         check_is_fitted(self)
         if not rows:
-            return sparse.csr_matrix((0, N_FEATURES))
-        dense = np.stack([row.dense for row in rows]).astype(np.float64)
-        dense = np.clip((dense - self.mean_) / self.scale_.astype(np.float64), -CLIP, CLIP)
-        lengths = np.array([len(row.buckets) for row in rows])
-        hashed = sparse.csr_matrix(
-            (
-                np.concatenate([row.values for row in rows]).astype(np.float64)
-                * self.hashed_scale,
-                np.concatenate([row.buckets for row in rows]),
-                np.concatenate(([0], np.cumsum(lengths))),
-            ),
-            shape=(len(rows), N_FEATURES - N_DENSE),
+            return np.empty((0, N_DENSE + N_WORDS), dtype=np.float32)
+        return self.standard_(
+            np.stack([row.dense for row in rows]), np.stack([row.words for row in rows])
         )
-        return sparse.hstack([sparse.csr_matrix(dense), hashed], format="csr")
 
+    def read(self, texts: Sequence[str | Prompt]) -> list[Features]:
+        """Features of each prompt.
 
-def _texts(texts: Iterable[str]) -> list[str]:
-    if isinstance(texts, str):
-        raise ValueError("expected a list of prompts, got one string: wrap it in a list")
-    rows = list(texts)
-    for row in rows:
-        if not isinstance(row, str):
-            raise ValueError(f"expected prompts to be str, got {type(row).__name__}")
-    return rows
+        Raises:
+            ValueError: not a list of prompts.
+        """
+        if isinstance(texts, (str, Prompt)):
+            raise ValueError("expected a list of prompts, got one: wrap it in a list")
+        rows: list[Any] = list(texts)
+        for row in rows:
+            if not isinstance(row, (str, Prompt)):
+                raise ValueError(f"expected prompts to be str, got {type(row).__name__}")
+        table = self.words or load_words()
+        return [featurize(row, table) for row in rows]

@@ -1,0 +1,290 @@
+"""What the shipped arrays say of a prompt, before its user has taught anything. Numpy only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from classifiers.familiar import known_at
+from classifiers.features import N_DENSE
+from classifiers.placement import THINKING_SUFFIX, ZERO, Placements, logistic, scaled
+from classifiers.scores import Quantiles
+from classifiers.spread import LOG_SPREAD_RANGE, quantiles_of
+from classifiers.store import HEAD, N_INPUT, SCALED, THINKING, Weights
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+
+SPREAD = 1.6
+"""The members of the ensemble share their training data, so they differ less than they err: by
+this factor, measured on data sets left out (benchmarks/routing.py, `spread`)."""
+SPREAD_NEW = 0.5
+"""Logits by which a model's place among others moves from one kind of task to an unknown one."""
+PRIOR, PRIOR_THINKING = "prior", "prior:thinking"
+MAX_STACKS = 256
+"""Sets of profiles kept ready; a client asks for the same few."""
+
+
+class Profile(NamedTuple):
+    """One model to the scorer: what it can do, as arrays over K members, and its lengths."""
+
+    theta: F32  # (K, D + 1)
+    base: F32  # (K,)
+    noise: F32  # (K,)
+    basis: str
+    floor: str
+    length_kind: int
+    length_ref: int
+    length_value: float
+
+
+class Belief(NamedTuple):
+    """P(correct) of a profile: the mean, paired draws, and before the prompt was read."""
+
+    p: float
+    draws: list[float]
+    base: float
+
+
+class Seen(NamedTuple):
+    """One prompt through the networks.
+
+    `demands` (K, D), how known it is and of what kind; `lengths` (H + 2,) as
+    `Weights.length_coef` orders them.
+    """
+
+    demands: F32
+    known: float
+    kind: str
+    lengths: list[float]
+
+
+class _Stack(NamedTuple):
+    """Profiles side by side, with those that some of them must not fall below at the end."""
+
+    profiles: tuple[Profile, ...]
+    theta: F32  # (K, D, C)
+    bias: F32  # (K, C)
+    base: F32
+    noise: F32
+    floors: tuple[tuple[int, int], ...]
+    bases: list[float]
+
+
+class Prior:
+    """Correctness and lengths of any profile from weights that do not change."""
+
+    def __init__(self, weights: Weights, placements: Placements) -> None:
+        self.weights = weights
+        self.standard = weights.standard
+        self._placements = placements
+        f32 = np.float32
+        net, kinds = weights.net, len(weights.kinds)
+        self.members = net.members
+        self._w2 = net.w2
+        reference = weights.kind_demands.astype(f32).reshape(-1, *weights.kind_demands.shape[2:])
+        self._centre, scale = reference.mean(axis=0), reference.std(axis=0) + f32(1e-6)
+        self._inverse = (1.0 / (scale * math.sqrt(scale.size))).astype(f32)
+        # All that is linear in the inputs is one product: hidden units, skips, distances, kinds.
+        whiten = weights.whiten.astype(f32).transpose(2, 0, 1).reshape(N_DENSE, -1)
+        coef = weights.length_coef.astype(f32)
+        blocks = [
+            net.w1,
+            weights.length_w1.astype(f32),
+            net.skip,
+            _padded(whiten),
+            weights.kind_weights,
+            coef[:N_INPUT],
+        ]
+        moved = np.einsum("fij,fj->fi", weights.whiten.astype(f32), weights.centres)
+        biases = [
+            net.b1,
+            weights.length_b1,
+            np.zeros(net.skip.shape[1], f32),
+            -moved.ravel(),
+            weights.kind_bias,
+            weights.length_intercept.astype(f32),
+        ]
+        self._first = np.ascontiguousarray(np.concatenate(blocks, axis=1))
+        self._bias = np.concatenate(biases)
+        ends = np.cumsum([len(bias) for bias in biases]).tolist()
+        self._hidden = slice(0, ends[0])
+        self._units = slice(0, ends[1])
+        self._skip, self._white = slice(ends[1], ends[2]), slice(ends[2], ends[3])
+        self._kind, self._length = slice(ends[3], ends[4]), slice(ends[4], ends[5])
+        self._length_hidden = slice(ends[0], ends[1])
+        self._length_coef = np.ascontiguousarray(coef[N_INPUT:])
+        self._kinds = kinds
+        self._offsets = weights.offsets.tolist()
+        self._residuals = weights.residuals.tolist()
+        self._profiles = {
+            name: Profile(
+                theta=np.ascontiguousarray(weights.theta[:, :, p]),
+                base=np.ascontiguousarray(weights.base[:, p]),
+                noise=noise_of(name, net.members),
+                basis=weights.basis[p],
+                floor=weights.profiles[at] if (at := int(weights.floor[p])) >= 0 else "",
+                length_kind=int(weights.length_kind[p]),
+                length_ref=int(weights.length_ref[p]),
+                length_value=float(weights.length_value[p]),
+            )
+            for p, name in enumerate(weights.profiles)
+        }
+        self._stacks: dict[tuple[str, ...], _Stack] = {}
+
+    def names(self, basis: str) -> tuple[str, ...]:
+        """Profiles that rest on this basis."""
+        return tuple(name for name, p in self._profiles.items() if p.basis == basis)
+
+    def profile(self, name: str) -> Profile:
+        """The profile of a name; one never heard of is a middling model, thinking or not."""
+        found = self._profiles.get(name)
+        if found is None:
+            average = PRIOR_THINKING if name.endswith(THINKING_SUFFIX) else PRIOR
+            found = self._profiles[average]._replace(noise=noise_of(name, self.members))
+        return found
+
+    def see(self, x: F32, structure: F32) -> Seen:
+        """Run the networks."""
+        first = x @ self._first
+        first += self._bias
+        hidden = np.maximum(first[self._units], 0.0)
+        k, h, d = self._w2.shape
+        demands = np.matmul(hidden[self._hidden].reshape(k, 1, h), self._w2).reshape(k, d)
+        demands += first[self._skip].reshape(k, d)
+        white = first[self._white].reshape(self._kinds, -1)
+        square = min(np.add.reduce(white * white, axis=1).tolist()) / white.shape[1]
+        lengths = first[self._length] + hidden[self._length_hidden] @ self._length_coef
+        kind = self.weights.kinds[int(first[self._kind].argmax())]
+        return Seen(demands, known_at(square, structure), kind, lengths.tolist())
+
+    def scaled_demands(self, seen: Seen) -> F32:
+        """Demands as a vector of length about 1, for telling how alike prompts are."""
+        return np.asarray(((seen.demands - self._centre) * self._inverse).ravel(), np.float32)
+
+    def lean(self, seen: Seen) -> float:
+        """Half the logit by which models in general find this prompt easier than others."""
+        average = self._profiles[PRIOR]
+        logits = (seen.demands * average.theta[:, :-1]).sum(axis=1) + average.theta[:, -1]
+        return float(np.clip(0.5 * (logits - average.base).mean(), -3.0, 3.0))
+
+    def beliefs(self, seen: Seen, names: Sequence[str]) -> list[Belief]:
+        """What the networks believe of each profile."""
+        if not names:
+            return []
+        stack = self._stacked(tuple(names))
+        logits = np.matmul(seen.demands[:, None, :], stack.theta)[:, 0]
+        logits += stack.bias
+        for low, high in stack.floors:
+            np.maximum(logits[:, low], logits[:, high], out=logits[:, low])
+        logits -= stack.base
+        logits *= np.float32(seen.known)
+        logits += stack.base
+        middle = logits.sum(axis=0)
+        middle *= np.float32(1.0 / self.members)
+        logits -= middle
+        logits *= np.float32(SPREAD)
+        logits += middle
+        if seen.known < 1.0:
+            logits += np.float32(SPREAD_NEW * (1.0 - seen.known)) * stack.noise
+        logits *= np.float32(0.5)
+        draws = np.tanh(logits, out=logits)
+        draws *= np.float32(0.5)
+        draws += np.float32(0.5)
+        columns = draws.T.tolist()
+        means = middle.tolist()
+        return [
+            Belief(logistic(means[at]), columns[at], stack.bases[at]) for at in range(len(names))
+        ]
+
+    def lengths(self, seen: Seen, names: Sequence[str]) -> list[tuple[Quantiles, Quantiles]]:
+        """Output and reasoning tokens of each profile."""
+        if not names:
+            return []
+        spread = math.exp(min(max(seen.lengths[-1], LOG_SPREAD_RANGE[0]), LOG_SPREAD_RANGE[1]))
+        found: list[tuple[Quantiles, Quantiles]] = []
+        thought: dict[int, Quantiles] = {}
+        for profile in self._stacked(tuple(names)).profiles:
+            if profile.length_kind in {THINKING, SCALED}:
+                output = self._thought(seen, profile, thought)
+                found.append((output, scaled(output, self._placements.reasoning_share)))
+                continue
+            at, offsets, shift = self._row(profile)
+            centre = seen.lengths[at] + shift
+            row = self._offsets[offsets], self._residuals[offsets]
+            found.append((quantiles_of(centre, spread, *row), ZERO))
+        return found
+
+    def _row(self, profile: Profile) -> tuple[int, int, float]:
+        """Which centre, which offsets, and what is added on the log scale."""
+        pool = len(self._offsets) - 2
+        if profile.length_kind == HEAD:
+            return profile.length_ref, profile.length_ref, 0.0
+        known_verbosity = profile.basis == "placed"
+        return pool, pool + known_verbosity, profile.length_value
+
+    def _thought(self, seen: Seen, profile: Profile, done: dict[int, Quantiles]) -> Quantiles:
+        """Output tokens of a profile that thinks, on top of the one that it refers to."""
+        below = self._profiles[self.weights.profiles[profile.length_ref]]
+        if profile.length_kind == SCALED:
+            return scaled(self._thought(seen, below, done), profile.length_value)
+        if profile.length_ref not in done:
+            logits = (seen.demands * below.theta[:, :-1]).sum(axis=1) + below.theta[:, -1]
+            logits = below.base + np.float32(seen.known) * (logits - below.base)
+            logit = float(logits.sum()) / self.members
+            done[profile.length_ref] = self._placements.thinking_tokens(logit)
+        return done[profile.length_ref]
+
+    def _stacked(self, names: tuple[str, ...]) -> _Stack:
+        found = self._stacks.get(names)
+        if found is not None:
+            return found
+        profiles = [self.profile(name) for name in names]
+        extended = list(profiles)
+        floors = []
+        for at, profile in enumerate(profiles):
+            low, above = at, profile.floor
+            while above:  # a floor may stand on a floor: the lowest first
+                extended.append(self._profiles[above])
+                floors.append((low, len(extended) - 1))
+                low, above = len(extended) - 1, self._profiles[above].floor
+        theta = np.stack([p.theta for p in extended], axis=2)
+        base = np.stack([p.base for p in extended], axis=1)
+        for low, high in reversed(floors):
+            base[:, low] = np.maximum(base[:, low], base[:, high])
+        stack = _Stack(
+            profiles=tuple(profiles),
+            theta=np.ascontiguousarray(theta[:, :-1]),
+            bias=np.ascontiguousarray(theta[:, -1]),
+            base=base,
+            noise=np.stack([p.noise for p in extended], axis=1),
+            floors=tuple(reversed(floors)),
+            bases=[logistic(b) for b in base.mean(axis=0).tolist()],
+        )
+        if len(self._stacks) >= MAX_STACKS:
+            self._stacks.clear()
+        self._stacks[names] = stack
+        return stack
+
+
+def _padded(columns: F32) -> F32:
+    """Columns over the hand features as columns over all inputs."""
+    rows = np.zeros((N_INPUT, columns.shape[1]), dtype=np.float32)
+    rows[:N_DENSE] = columns
+    return rows
+
+
+def noise_of(name: str, members: int) -> F32:
+    """Numbers like draws from a normal distribution, of mean 0 and deviation 1, by name alone."""
+    normal = NormalDist()
+    units = [(crc32(f"{name}/{k}".encode()) + 0.5) / 2**32 for k in range(members)]
+    values = np.array([normal.inv_cdf(unit) for unit in units])
+    if members > 1:
+        values = (values - values.mean()) / values.std()
+    return values.astype(np.float32)

@@ -1,0 +1,386 @@
+"""From prompts and outcomes to the arrays of a scorer: correctness, lengths, placed models."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from classifiers.ability import Population, Published, like, place
+from classifiers.calibration import conformal_quantile
+from classifiers.demand import DemandNet
+from classifiers.length import LengthForecaster
+from classifiers.linear import Array, Linear
+from classifiers.outcome import OutcomeClassifier, base_logits
+from classifiers.placement import Placements
+from classifiers.spread import N_MEAN, spread_of, token_quantiles
+from classifiers.store import HEAD, POOL, SCALED, THINKING, Weights
+from classifiers.training.dataset import (
+    GRADED,
+    PROFILES,
+    REASONING,
+    Outcomes,
+    Prompts,
+    grade_matrix,
+    token_matrix,
+)
+from classifiers.training.pooled import fit_pooled
+
+SPREAD_ALPHA, POOL_ALPHA = 300.0, 100.0
+HEAD_ALPHA = (5.0, 30.0, 200.0)
+"""Chosen per head on the calibration rows; the test split chooses nothing."""
+BENCHMARK_PROMPTS = 48
+PRIOR, PRIOR_THINKING = "prior", "prior:thinking"
+_LENGTH_KINDS = {"pool": POOL, "thinking": THINKING, "scaled": SCALED}
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Fitted lengths: inputs beyond the matrix (`w1`, `b1`), heads by profile, pool and spread."""
+
+    w1: npt.NDArray[np.float32]
+    b1: npt.NDArray[np.float32]
+    heads: dict[str, LengthForecaster]
+    pool: Linear
+    spread: Linear
+    loose: tuple[Array, Array]
+    tight: tuple[Array, Array]
+
+    def inputs(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(n, d) to (n, N)."""
+        hidden = np.maximum(matrix @ self.w1 + self.b1, 0.0)
+        return np.concatenate((matrix, hidden), axis=1)
+
+
+def fit_outcomes(
+    prompts: Prompts, outcomes: Outcomes, train: npt.NDArray[np.bool_]
+) -> tuple[OutcomeClassifier, list[str]]:
+    """P(correct) of every model in the outcomes, from the training prompts (n,) alone."""
+    models, grades = grade_matrix(outcomes, len(prompts.ids))
+    rows = np.flatnonzero(train)
+    names = np.array(
+        [f"{a}/{b}" for a, b in zip(prompts.source, prompts.dataset, strict=True)], dtype=object
+    )
+    fitted = OutcomeClassifier().fit_features(
+        [prompts.features[i] for i in rows],
+        grades[rows],
+        names[rows].tolist(),
+        prompts.kind[rows].tolist(),
+        prompts.calibration[rows],
+    )
+    return fitted, models
+
+
+def fit_lengths(
+    prompts: Prompts,
+    outcomes: Outcomes,
+    matrix: npt.NDArray[np.float32],
+    train: npt.NDArray[np.bool_],
+) -> Lengths:
+    """Output tokens of each profile whose answers were counted whole."""
+    calibration = prompts.calibration & train
+    learn = np.flatnonzero(train & ~calibration)
+    models, tokens = token_matrix(outcomes, len(prompts.ids))
+    sets = np.array(
+        [f"{a}/{b}" for a, b in zip(prompts.source, prompts.dataset, strict=True)], dtype=object
+    )
+    centred = tokens - np.nanmean(tokens[learn])
+    net = DemandNet(n_members=2, hidden=64, link="identity", dropout=0.1, random_state=1)
+    net.fit(matrix[learn], centred[learn], sets[learn])
+    shared = net.net_
+    w1, b1 = shared.w1.astype(np.float16).astype(np.float32), shared.b1
+    wide = np.concatenate((matrix, np.maximum(matrix @ w1 + b1, 0.0)), axis=1)
+    pool = fit_pooled(wide[learn], tokens[learn], POOL_ALPHA)
+    misses = tokens - pool(wide)[:, None]
+    own_level = np.nanmedian(misses[learn], axis=0)
+    spread = fit_pooled(
+        wide[learn], np.log(np.abs(misses[learn] - own_level) + 0.05), SPREAD_ALPHA
+    )
+    pooled = pool(wide)
+    heads = {}
+    for name in PROFILES:
+        column = models.index(name)
+        rows = np.flatnonzero(train & ~np.isnan(tokens[:, column]))
+        heads[name] = _best_length(
+            wide[rows],
+            np.expm1(tokens[rows, column].astype(np.float64)),
+            pooled[rows],
+            calibration[rows],
+            pool,
+            spread,
+        )
+    held = np.flatnonzero(calibration)
+    residual = (tokens[held] - pooled[held, None]) / spread_of(spread(wide[held]))[:, None]
+    return Lengths(
+        w1=w1,
+        b1=b1,
+        heads=heads,
+        pool=pool,
+        spread=spread,
+        loose=_offsets(residual[~np.isnan(residual)].astype(np.float64)),
+        tight=(
+            np.median([head.offsets_ for head in heads.values()], axis=0),
+            np.median([head.residuals_ for head in heads.values()], axis=0),
+        ),
+    )
+
+
+def _offsets(residual: Array) -> tuple[Array, Array]:
+    grid = (np.arange(N_MEAN) + 0.5) / N_MEAN
+    offsets = np.array([conformal_quantile(residual, level) for level in (0.1, 0.5, 0.9, 0.99)])
+    return offsets, np.quantile(residual, grid)
+
+
+def _best_length(
+    rows: Any,
+    tokens: Array,
+    pooled: Array,
+    held: npt.NDArray[np.bool_],
+    pool: Linear,
+    spread: Linear,
+) -> LengthForecaster:
+    best, least = None, np.inf
+    for strength in HEAD_ALPHA:
+        head = LengthForecaster(alpha=strength, trunk=pool, spread=spread)
+        head.fit(rows, tokens, trunk_output=pooled, held_out=held)
+        miss = np.abs(np.log1p(tokens[held]) - np.log1p(head.predict(rows[held])))
+        if float(miss.mean()) < least:
+            best, least = head, float(miss.mean())
+    assert best is not None
+    return best
+
+
+def benchmark_demands(
+    fitted: OutcomeClassifier,
+    prompts: Prompts,
+    placements: Placements,
+    train: npt.NDArray[np.bool_],
+) -> dict[str, npt.NDArray[np.float16]]:
+    """Demands (R, K, D) of training prompts that stand for each benchmark; few are repeated."""
+    found = {}
+    for name, parts in placements.benchmarks.items():
+        inside = np.zeros(len(prompts.ids), dtype=bool)
+        for source, dataset in parts:
+            mine = prompts.source == source
+            inside |= mine if dataset == "*" else mine & (prompts.dataset == dataset)
+        rows = np.flatnonzero(inside & train)
+        order = np.argsort(prompts.fold[rows], kind="stable")
+        picked = np.resize(rows[order], BENCHMARK_PROMPTS)
+        matrix = fitted.vectorizer_.transform_features([prompts.features[i] for i in picked])
+        found[name] = fitted.net_.all_demands(matrix).astype(np.float16)
+    return found
+
+
+def place_all(
+    placements: Placements,
+    demands: Mapping[str, npt.NDArray[np.float16]],
+    theta: Mapping[str, Array],
+    populations: list[Population],
+) -> dict[str, Array]:
+    """Abilities (K, D + 1) of every placed profile, each near the one it is like."""
+    known = dict(theta)
+    for name in placements.order():
+        placement = placements.profiles[name]
+        known[name] = place_one(
+            placement.published,
+            demands,
+            populations,
+            None if placement.like is None else known[placement.like],
+            placement.gain,
+        )
+    return {name: known[name] for name in placements.profiles}
+
+
+def place_one(
+    published: Mapping[str, float],
+    demands: Mapping[str, npt.NDArray[np.float16]],
+    populations: list[Population],
+    relative: Array | None = None,
+    gain: float = 0.0,
+) -> Array:
+    """Abilities (K, D + 1) of one model from published scores by benchmark.
+
+    `relative` (K, D + 1) are those of the model it is like, `gain` logits better; None: of models
+    in general.
+    """
+    found = []
+    for k, population in enumerate(populations):
+        nearest = population.mean if relative is None else relative[k]
+        prior = like(nearest, population, gain)
+        scores = [
+            Published(demands[name][:, k].astype(np.float64), value)
+            for name, value in published.items()
+        ]
+        found.append(place(scores, prior)[0])
+    return np.stack(found)
+
+
+def plain_weights(fitted: OutcomeClassifier, models: list[str]) -> Weights:
+    """Weights of a fit alone: its models as trained profiles, and no lengths (200 tokens each)."""
+    theta = {name: fitted.theta_[:, :, at] for at, name in enumerate(models)}
+    n_input = fitted.net_.w1.shape[0]
+    zero = np.zeros(0, dtype=np.float32)
+    tail = np.linspace(-1.5, 1.5, N_MEAN)
+    return _weights(
+        fitted,
+        theta,
+        trained=models,
+        placed={},
+        demands={},
+        length={
+            "length_w1": np.zeros((n_input, 0), dtype=np.float16),
+            "length_b1": zero,
+            "length_coef": np.zeros((n_input, 2), dtype=np.float16),
+            "length_intercept": np.array([np.log(200.0), 0.0]),
+            "offsets": np.tile([-1.3, 0.0, 1.3, 2.3], (2, 1)),
+            "residuals": np.tile(tail, (2, 1)),
+        },
+    )
+
+
+def export(
+    fitted: OutcomeClassifier,
+    models: list[str],
+    lengths: Lengths,
+    placements: Placements,
+    prompts: Prompts,
+    train: npt.NDArray[np.bool_],
+) -> Weights:
+    """Everything as arrays: profiles trained, placed, and unknown."""
+    trained = [name for name in (*PROFILES, *REASONING, *GRADED) if name in models]
+    theta = {name: fitted.theta_[:, :, models.index(name)] for name in trained}
+    populations = fitted.populations_
+    demands = benchmark_demands(fitted, prompts, placements, train)
+    theta |= place_all(placements, demands, theta, populations)
+    heads = lengths.heads
+    columns = [
+        *(Linear(h.coef_, h.intercept_) for h in heads.values()),
+        lengths.pool,
+        lengths.spread,
+    ]
+    weights = _weights(
+        fitted,
+        theta,
+        trained=trained,
+        placed=placements.profiles,
+        demands=demands,
+        length={
+            "length_w1": lengths.w1.astype(np.float16),
+            "length_b1": lengths.b1,
+            "length_coef": np.column_stack([c.coef for c in columns]).astype(np.float16),
+            "length_intercept": np.array([c.intercept for c in columns]),
+            "offsets": np.stack(
+                [*(h.offsets_ for h in heads.values()), lengths.loose[0], lengths.tight[0]]
+            ),
+            "residuals": np.stack(
+                [*(h.residuals_ for h in heads.values()), lengths.loose[1], lengths.tight[1]]
+            ),
+        },
+    )
+    names = weights.profiles
+    kind, ref, value = _length_columns(
+        names, list(heads), placements, lengths, prompts, fitted, train
+    )
+    floor = np.array([_floor(name, names, placements) for name in names])
+    return replace(weights, floor=floor, length_kind=kind, length_ref=ref, length_value=value)
+
+
+def _weights(
+    fitted: OutcomeClassifier,
+    theta: dict[str, Array],
+    *,
+    trained: Collection[str],
+    placed: Collection[str],
+    demands: Mapping[str, npt.NDArray[np.float16]],
+    length: dict[str, Any],
+) -> Weights:
+    """A fit as arrays, with the two profiles of models never heard of; all lengths pooled."""
+    populations, familiar, net = fitted.populations_, fitted.familiar_, fitted.net_
+    if familiar is None:
+        raise ValueError("expected a fit on enough prompts to know kinds of task")
+    theta = dict(theta)
+    theta[PRIOR] = np.stack([p.mean for p in populations])
+    reasoning = [theta[name] for name in REASONING if name in theta]
+    theta[PRIOR_THINKING] = np.mean(reasoning, axis=0) if reasoning else theta[PRIOR]
+    names = tuple(theta)
+    stacked = np.stack(list(theta.values()), axis=2).astype(np.float32)
+    kinds = [v.astype(np.float16) for v in fitted.reference_demands_.values()]
+    size = max(len(v) for v in kinds)
+    shape = (0, BENCHMARK_PROMPTS, *kinds[0].shape[1:])
+    return Weights(
+        profiles=names,
+        basis=tuple(
+            "trained" if n in trained else "placed" if n in placed else "prior" for n in names
+        ),
+        floor=np.full(len(names), -1),
+        dense_mean=fitted.vectorizer_.standard_.mean,
+        dense_inverse=fitted.vectorizer_.standard_.inverse_scale,
+        w1=net.w1.astype(np.float16),
+        b1=net.b1,
+        w2=net.w2.astype(np.float16),
+        skip=net.skip.astype(np.float16),
+        theta=stacked,
+        base=base_logits(fitted.reference_demands_, stacked.astype(np.float64)).astype(np.float32),
+        kinds=familiar.names,
+        centres=familiar.centres,
+        whiten=familiar.whiten.astype(np.float16),
+        kind_weights=familiar.weights,
+        kind_bias=familiar.bias,
+        mean=np.stack([p.mean for p in populations]),
+        cov=np.stack([p.cov for p in populations]),
+        benchmarks=tuple(demands),
+        benchmark_demands=(
+            np.stack(list(demands.values())) if demands else np.zeros(shape, dtype=np.float16)
+        ),
+        kind_demands=np.stack([np.resize(v, (size, *v.shape[1:])) for v in kinds]),
+        length_kind=np.full(len(names), POOL),
+        length_ref=np.full(len(names), -1),
+        length_value=np.zeros(len(names)),
+        **length,
+    )
+
+
+def _floor(name: str, names: tuple[str, ...], placements: Placements) -> int:
+    placement = placements.profiles.get(name)
+    return -1 if placement is None or placement.floor is None else names.index(placement.floor)
+
+
+def _length_columns(
+    names: tuple[str, ...],
+    heads: list[str],
+    placements: Placements,
+    lengths: Lengths,
+    prompts: Prompts,
+    fitted: OutcomeClassifier,
+    train: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Array]:
+    """Kind, reference and value of each profile's lengths; pooled ones meet their mean tokens."""
+    anchor = next(iter(placements.benchmarks.values()))
+    inside = train & np.isin(prompts.source.astype(str), [source for source, _ in anchor])
+    rows = np.flatnonzero(inside)[:4000]
+    wide = lengths.inputs(
+        fitted.vectorizer_.transform_features([prompts.features[i] for i in rows])
+    )
+    centre, spread = lengths.pool(wide), spread_of(lengths.spread(wide))
+    kind = np.full(len(names), POOL)
+    ref = np.full(len(names), -1)
+    value = np.zeros(len(names))
+    for p, name in enumerate(names):
+        placement = placements.profiles.get(name)
+        if name in heads:
+            kind[p], ref[p] = HEAD, heads.index(name)
+        elif placement is None:
+            if name in REASONING or name == PRIOR_THINKING:
+                kind[p], ref[p] = THINKING, names.index(PRIOR)
+        else:
+            kind[p] = _LENGTH_KINDS[placement.length]
+            if placement.base is not None:
+                ref[p], value[p] = names.index(placement.base), placement.token_ratio
+            elif placement.mean_tokens is not None:
+                for _ in range(20):
+                    q = token_quantiles(centre + value[p], spread, *lengths.tight)
+                    value[p] += float(np.log(placement.mean_tokens / q[:, 4].mean()))
+    return kind, ref, value
