@@ -15,15 +15,29 @@ from router._siblings import check as _check_siblings
 _check_siblings()
 
 if TYPE_CHECKING:
+    from classifiers.prompt import Prompt
+    from classifiers.scores import Quantiles, Score
     from policies import (
         Context,
         Decision,
         Policy,
+        Purse,
         Quote,
+        cascade,
         cheapest,
+        cheapest_adequate,
+        constrained,
+        explore,
+        fingerprint,
+        first_of,
+        from_spec,
         load_policy,
+        pacing,
+        presets,
+        restrict,
         sparing,
         threshold,
+        to_spec,
         utility,
     )
     from router.budgets import Budget
@@ -33,6 +47,7 @@ if TYPE_CHECKING:
     from router.client_async import AsyncClient
     from router.completion import ChatCompletion, ChatCompletionChunk
     from router.errors import (
+        AlreadyGradedError,
         AuthenticationError,
         BadRequestError,
         BadResponseError,
@@ -51,28 +66,39 @@ if TYPE_CHECKING:
         ProviderError,
         ProviderTimeoutError,
         RateLimitError,
+        RecordError,
         ReplayMissError,
         RetiredModelError,
         RouterError,
+        ScorerError,
         ServerError,
         UnknownHostError,
         UnknownModelError,
+        UnknownRequestError,
         UnpricedModelError,
     )
+    from router.record import DecisionRecord
     from router.reports import Report
     from router.transports.recording import recorded_prompts
     from router.types import Cost, Forecast, Plan, Route, Usage
 
 _ERRORS = (
-    "AuthenticationError BadRequestError BadResponseError BudgetExceededError CatalogError "
-    "ConfigError ConnectionFailedError ContextLengthError CorruptLedgerError "
+    "AlreadyGradedError AuthenticationError BadRequestError BadResponseError BudgetExceededError "
+    "CatalogError ConfigError ConnectionFailedError ContextLengthError CorruptLedgerError "
     "InsufficientBalanceError InvalidBudgetError InvalidRequestError LedgerError MissingKeyError "
-    "NoCandidateError ProviderError ProviderTimeoutError RateLimitError ReplayMissError "
-    "RetiredModelError RouterError ServerError UnknownHostError UnknownModelError "
-    "UnpricedModelError"
+    "NoCandidateError ProviderError ProviderTimeoutError RateLimitError RecordError "
+    "ReplayMissError RetiredModelError RouterError ScorerError ServerError UnknownHostError "
+    "UnknownModelError UnknownRequestError UnpricedModelError"
+)
+_POLICIES = (
+    "Context Decision Policy Purse Quote cascade cheapest cheapest_adequate constrained explore "
+    "fingerprint first_of from_spec load_policy pacing presets restrict sparing threshold to_spec "
+    "utility"
 )
 _HOMES = {
-    "policies": "Context Decision Policy Quote cheapest load_policy sparing threshold utility",
+    "classifiers.prompt": "Prompt",
+    "classifiers.scores": "Quantiles Score",
+    "policies": _POLICIES,
     "router.budgets": "Budget",
     "router.budgets.sqlite": "SQLiteLedger",
     "router.catalog": "Candidate Catalog Rates",
@@ -80,6 +106,7 @@ _HOMES = {
     "router.client_async": "AsyncClient",
     "router.completion": "ChatCompletion ChatCompletionChunk",
     "router.errors": _ERRORS,
+    "router.record": "DecisionRecord",
     "router.reports": "Report",
     "router.transports.recording": "recorded_prompts",
     "router.types": "Cost Forecast Plan Route Usage",
@@ -87,6 +114,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
+    "AlreadyGradedError",
     "AsyncClient",
     "AuthenticationError",
     "BadRequestError",
@@ -106,6 +134,7 @@ __all__ = [
     "CorruptLedgerError",
     "Cost",
     "Decision",
+    "DecisionRecord",
     "Forecast",
     "InsufficientBalanceError",
     "InvalidBudgetError",
@@ -115,27 +144,45 @@ __all__ = [
     "NoCandidateError",
     "Plan",
     "Policy",
+    "Prompt",
     "ProviderError",
     "ProviderTimeoutError",
+    "Purse",
+    "Quantiles",
     "Quote",
     "RateLimitError",
     "Rates",
+    "RecordError",
     "ReplayMissError",
     "Report",
     "RetiredModelError",
     "Route",
     "RouterError",
     "SQLiteLedger",
+    "Score",
+    "ScorerError",
     "ServerError",
     "UnknownHostError",
     "UnknownModelError",
+    "UnknownRequestError",
     "UnpricedModelError",
     "Usage",
+    "cascade",
     "cheapest",
+    "cheapest_adequate",
+    "constrained",
+    "explore",
+    "fingerprint",
+    "first_of",
+    "from_spec",
     "load_policy",
+    "pacing",
+    "presets",
     "recorded_prompts",
+    "restrict",
     "sparing",
     "threshold",
+    "to_spec",
     "utility",
 ]
 

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from policies.types import Policy
 from router.budgets import Budget, Ledger, Window
 from router.catalog import Catalog
 from router.errors import InvalidRequestError
 from router.prompts.text import check_messages
-from router.services import Scorer
+from router.scoring import Scorer
 from router.types import Request
+
+if TYPE_CHECKING:
+    from router.completion import ChatCompletion
 
 CatalogSource: TypeAlias = str | Path | Mapping[str, Any]
 BudgetLike: TypeAlias = Budget | str | int | Decimal
+Verdict: TypeAlias = bool | float
+Verifier: TypeAlias = Callable[["ChatCompletion"], Verdict | Awaitable[Verdict]]
+"""Judges an answer: True or False, or from 0 (wrong) to 1 (right). `AsyncClient` awaits one that
+is a coroutine function, and calls any other one in a thread."""
+VerifierLike: TypeAlias = Verifier | Literal[False] | None
+"""Of one call: a verifier, False for none, None for the client's."""
 
 
 class ClientArguments(TypedDict, total=False):
@@ -48,8 +57,11 @@ class ClientArguments(TypedDict, total=False):
     """Retries at one candidate before the next is tried; 2 by default."""
     metric_tags: Sequence[str]
     """Tags that become labels of metrics; none by default."""
-    scorer: Scorer | None
-    """Your own scorer instead of the shipped one."""
+    scorer: Scorer | str | Path | None
+    """The file of a saved scorer, or one of your own, instead of the shipped one."""
+    verify: Verifier | None
+    """Judges each answer that is not streamed; one found wrong goes on to the next stage, if the
+    policy names one, and the scorer learns from it. See `policies.cascade`."""
     now: Callable[[], datetime]
     """The clock: an aware instant in UTC."""
     environ: Mapping[str, str] | None

@@ -11,16 +11,27 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from policies.types import Policy
-from router._arguments import BudgetLike, CatalogSource, budgets_from, request_from
+from router._arguments import (
+    BudgetLike,
+    CatalogSource,
+    Verifier,
+    VerifierLike,
+    budgets_from,
+    request_from,
+)
 from router._clock import utcnow
 from router.budgets import Ledger
 from router.catalog import Catalog
 from router.errors import ConfigError
+from router.feedback import Memory
+from router.pace import Pace
 from router.portfolio import Portfolio
 from router.prompts.prefix import PrefixIndex
-from router.services import Scorer, Services
+from router.scoring import Scorer
+from router.services import Services
 from router.telemetry import Telemetry
 from router.transports.access import Access
 from router.types import Request
@@ -44,11 +55,15 @@ class Core:
         timeout: float = 600.0,
         max_retries: int = 2,
         metric_tags: Sequence[str] = (),
-        scorer: Scorer | None = None,
+        scorer: Scorer | str | Path | None = None,
+        verify: Verifier | None = None,
         now: Callable[[], datetime] = utcnow,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         _check_kinds(policy, ledger, catalog, keys, base_urls, tags)
+        _check_verifier(verify)
+        if not (scorer is None or isinstance(scorer, (str, Path)) or hasattr(scorer, "score")):
+            raise ConfigError(f"scorer: expected a path, or an object with score, got {scorer!r}")
         env = os.environ if environ is None else environ
         self.access = Access(environ=env, keys=keys or {}, base_urls=base_urls or {})
         self.budgets = budgets_from(budgets)
@@ -58,10 +73,13 @@ class Core:
         self.portfolio = Portfolio(
             _catalog(catalog), self.access, hosts=_names(hosts), names=_names(candidates), at=now()
         )
+        self.memory = Memory()
         self._policy = policy
-        self._scorer = scorer
+        self._scorer_at = scorer
+        self._scorer: Scorer | None = None
+        self._verify = verify
         self._telemetry = Telemetry(metric_tags)
-        self._prefixes = PrefixIndex()
+        self._prefixes, self._pace = PrefixIndex(), Pace()
         self._ledger: Ledger | None = None
         self._ledger_at = ledger
         self._services: Services | None = None
@@ -89,6 +107,15 @@ class Core:
         return self.portfolio.catalog
 
     @property
+    def scorer(self) -> Scorer:
+        """The scorer, read when it is first needed."""
+        with self._lock:
+            if self._scorer is None:
+                at = self._scorer_at
+                self._scorer = _loaded(at) if at is None or isinstance(at, (str, Path)) else at
+            return self._scorer
+
+    @property
     def ready(self) -> bool:
         """Whether the parts that decide are put together already."""
         return self._services is not None
@@ -111,7 +138,7 @@ class Core:
                 self._services = Services(
                     catalog=self.catalog,
                     candidates=self.portfolio.configured,
-                    scorer=self._scorer or _default_scorer(),
+                    scorer=self.scorer,
                     count_input=tokens.count_messages,
                     count_text=tokens.count,
                     policy=policy,
@@ -122,6 +149,9 @@ class Core:
                     now=self.now,
                     monotonic=time.monotonic,
                     random=random.random,
+                    verify=self._verify,
+                    memory=self.memory,
+                    pace=self._pace,
                 )
             return self._services
 
@@ -136,10 +166,17 @@ class Core:
         )
 
     def services_for(
-        self, budget: BudgetLike | Sequence[BudgetLike] | None, *, spending: bool
+        self,
+        budget: BudgetLike | Sequence[BudgetLike] | None,
+        verify: VerifierLike = None,
+        *,
+        spending: bool,
     ) -> Services:
-        """Services with the budgets of this call added; a plan may name hosts without a key."""
+        """Services with what this call adds; a plan may name hosts without a key."""
         services = self.services()
+        if verify is not None:
+            _check_verifier(verify or None)
+            services = replace(services, verify=verify or None)
         if budget is not None:
             services = replace(services, budgets=(*self.budgets, *budgets_from(budget, "request")))
         if not spending:
@@ -200,8 +237,20 @@ def _names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
     return (given,) if isinstance(given, str) else None if given is None else tuple(given)
 
 
-def _default_scorer() -> Scorer:
-    from classifiers import load_default
+def _check_verifier(verify: object) -> None:
+    if not (verify is None or callable(verify)):
+        raise ConfigError(f"verify: expected a function of the answer, got {verify!r}")
 
-    scorer: Scorer = load_default()
-    return scorer
+
+def _loaded(at: str | Path | None) -> Scorer:
+    """The scorer saved at this path; of no path the shipped one."""
+    if at is None:
+        from classifiers.runtime import load_default
+
+        return load_default()
+    from classifiers.runtime import load_scorer
+
+    try:
+        return load_scorer(Path(at))
+    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
+        raise ConfigError(f"scorer: cannot use {str(at)!r}: {error}") from error

@@ -6,6 +6,7 @@ pass. `_drive_async.py` does the same on an event loop.
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
@@ -33,6 +34,13 @@ def keep(ledger: Ledger, effect: Effect) -> Any:
         case effects.Release(reservation_id, at, outcome):
             return ledger.release(reservation_id, at=at, outcome=outcome)
     raise TypeError(f"not a ledger effect: {effect!r}")
+
+
+def judged(effect: effects.Verify) -> Any:
+    """What the verifier says of the answer, or what is to be awaited for it."""
+    from router.completion import completion_from
+
+    return effect.verifier(completion_from(effect.reply, effect.route))
 
 
 class Drive(Generic[T]):
@@ -98,6 +106,12 @@ class Drive(Generic[T]):
                 return self._source.read()
             case effects.Sleep(seconds):
                 return self._sleep(seconds)
+            case effects.Verify():
+                verdict = judged(effect)
+                if inspect.iscoroutine(verdict):
+                    verdict.close()
+                    raise TypeError("only AsyncClient awaits a verifier")
+                return verdict
         return keep(self._ledger, effect)
 
     def _close_source(self) -> None:

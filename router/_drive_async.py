@@ -7,13 +7,14 @@ come between.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Generator
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from router import effects
-from router._drive import keep
+from router._drive import judged, keep
 from router.attempt import StreamClosed
 from router.budgets import Ledger
 from router.effects import Effect
@@ -94,6 +95,11 @@ class AsyncDrive(Generic[T]):
                 return await self._source.read()
             case effects.Sleep(seconds):
                 return await asyncio.sleep(seconds)
+            case effects.Verify(verifier):
+                # One that does not await may take long (it runs the tests, say): into a thread.
+                awaits = inspect.iscoroutinefunction(verifier)
+                verdict = judged(effect) if awaits else await asyncio.to_thread(judged, effect)
+                return await verdict if inspect.isawaitable(verdict) else verdict
         return await self._in_thread(effect)
 
     async def _in_thread(self, effect: Effect) -> Any:

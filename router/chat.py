@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, Unpack, cast, overload
 
-from router._arguments import BudgetLike, CallArguments
+from router._arguments import BudgetLike, CallArguments, VerifierLike
 from router._drive import Drive
 from router.errors import RouterError
 from router.types import Chunk, Reply, Route
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Messages: TypeAlias = Sequence[Mapping[str, Any]]
 Budgets: TypeAlias = BudgetLike | Sequence[BudgetLike] | None
 Result: TypeAlias = tuple[Reply | None, Route]
+Create: TypeAlias = Callable[[Any, Any, Any, Mapping[str, Any]], object]
 
 
 class CompletionStream:
@@ -83,7 +84,7 @@ def public(chunk: Chunk) -> ChatCompletionChunk:
 class Completions:
     """`client.chat.completions`."""
 
-    def __init__(self, create: Callable[[Any, Any, Mapping[str, Any]], object]) -> None:
+    def __init__(self, create: Create) -> None:
         self._create = create
 
     @overload
@@ -93,6 +94,7 @@ class Completions:
         *,
         stream: Literal[False] = False,
         budget: Budgets = None,
+        verify: VerifierLike = None,
         **arguments: Unpack[CallArguments],
     ) -> ChatCompletion: ...
     @overload
@@ -102,6 +104,7 @@ class Completions:
         *,
         stream: Literal[True],
         budget: Budgets = None,
+        verify: VerifierLike = None,
         **arguments: Unpack[CallArguments],
     ) -> CompletionStream: ...
     def create(
@@ -110,24 +113,26 @@ class Completions:
         *,
         stream: bool = False,
         budget: Budgets = None,
+        verify: VerifierLike = None,
         **arguments: Unpack[CallArguments],
     ) -> ChatCompletion | CompletionStream:
         """Answer a conversation by the candidate that the policy chooses.
 
         `model` is "auto", a model, a candidate (`model@host`) or several; `budget` caps this
-        request in USD, besides the client's budgets; the rest is as in OpenAI's client.
+        request in USD, besides the client's budgets; `verify` judges the answer instead of the
+        client's verifier (False: nobody does); the rest is as in OpenAI's client.
 
         Raises:
             BudgetExceededError, NoCandidateError, InvalidRequestError, UnknownModelError:
                 before anything was sent.
             ProviderError: every candidate tried has failed.
         """
-        made = self._create(messages, budget, {**arguments, "stream": stream})
+        made = self._create(messages, budget, verify, {**arguments, "stream": stream})
         return cast("ChatCompletion | CompletionStream", made)
 
 
 class Chat:
     """`client.chat`."""
 
-    def __init__(self, create: Callable[[Any, Any, Mapping[str, Any]], object]) -> None:
+    def __init__(self, create: Create) -> None:
         self.completions = Completions(create)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, Unpack, cast, overload
 
-from router._arguments import CallArguments
+from router._arguments import CallArguments, VerifierLike
 from router._drive_async import AsyncDrive
 from router.chat import Budgets, Messages, Result, public, route_of
 from router.types import Route
 
 if TYPE_CHECKING:
     from router.completion import ChatCompletion, ChatCompletionChunk
+
+
+Create: TypeAlias = Callable[[Any, Any, Any, Mapping[str, Any]], Awaitable[object]]
 
 
 class AsyncCompletionStream:
@@ -54,7 +57,7 @@ class AsyncCompletionStream:
 class AsyncCompletions:
     """`client.chat.completions` of an `AsyncClient`."""
 
-    def __init__(self, create: Callable[[Any, Any, Mapping[str, Any]], Awaitable[object]]) -> None:
+    def __init__(self, create: Create) -> None:
         self._create = create
 
     @overload
@@ -64,6 +67,7 @@ class AsyncCompletions:
         *,
         stream: Literal[False] = False,
         budget: Budgets = None,
+        verify: VerifierLike = None,
         **arguments: Unpack[CallArguments],
     ) -> ChatCompletion: ...
     @overload
@@ -73,6 +77,7 @@ class AsyncCompletions:
         *,
         stream: Literal[True],
         budget: Budgets = None,
+        verify: VerifierLike = None,
         **arguments: Unpack[CallArguments],
     ) -> AsyncCompletionStream: ...
     async def create(
@@ -81,15 +86,16 @@ class AsyncCompletions:
         *,
         stream: bool = False,
         budget: Budgets = None,
+        verify: VerifierLike = None,
         **arguments: Unpack[CallArguments],
     ) -> ChatCompletion | AsyncCompletionStream:
         """Answer a conversation; see `Completions.create`."""
-        made = await self._create(messages, budget, {**arguments, "stream": stream})
+        made = await self._create(messages, budget, verify, {**arguments, "stream": stream})
         return cast("ChatCompletion | AsyncCompletionStream", made)
 
 
 class AsyncChat:
     """`client.chat` of an `AsyncClient`."""
 
-    def __init__(self, create: Callable[[Any, Any, Mapping[str, Any]], Awaitable[object]]) -> None:
+    def __init__(self, create: Create) -> None:
         self.completions = AsyncCompletions(create)

@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from router import flow
-from router._arguments import BudgetLike, CallArguments, ClientArguments
+from router._arguments import BudgetLike, CallArguments, ClientArguments, VerifierLike
 from router._core import Core
 from router._drive import Drive
 from router.budgets.status import BudgetStatus, status
 from router.chat import Chat, CompletionStream
+from router.errors import ConfigError
+from router.feedback import feedback
+from router.labels import Example, learned
 from router.transports import Transport
 from router.transports.live import sync_transport
 from router.types import Plan
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from router.catalog import Candidate, Catalog
     from router.completion import ChatCompletion
     from router.reports import Report
+    from router.scoring import Scorer
 
 
 class BaseClient:
@@ -35,6 +40,39 @@ class BaseClient:
     def catalog(self) -> Catalog:
         """The catalogue in use."""
         return self._core.catalog
+
+    @property
+    def scorer(self) -> Scorer:
+        """The scorer in use, with what it has learned."""
+        return self._core.scorer
+
+    def feedback(self, request_id: str, score: bool | float) -> None:
+        """Tell how good an answer was, so that the scorer learns: True, False, or from 0 to 1.
+
+        `request_id` is `route.request_id` of one of the latest 10,000 requests of this client.
+        Each answer is learned from once, by feedback or by a verifier.
+
+        Raises:
+            UnknownRequestError: the request is not remembered; see `learn`.
+            AlreadyGradedError: the answer has its grade.
+            InvalidRequestError: `score` is no grade.
+            ConfigError: a scorer of your own that does not learn; says what it lacks.
+        """
+        feedback(self._core.scorer, self._core.memory, request_id, score)
+
+    def learn(self, examples: Iterable[Example]) -> int:
+        """Learn from graded answers of your own; returns how many.
+
+        Each example is `(messages, model, score)` or `(messages, model, score, tags)`: messages
+        as in `create`, or the text of the user's one message; who answered, by a name of the
+        catalogue; how good it was, as in `feedback`. All are checked before any is learned.
+
+        Raises:
+            InvalidRequestError, UnknownModelError: which example, what was expected.
+            ConfigError: as in `feedback`.
+        """
+        core = self._core
+        return learned(core.scorer, examples, core.catalog, core.tags, core.now())
 
     def candidates(self, model: str = "auto") -> tuple[Candidate, ...]:
         """The candidates that `model` stands for now, in this client's configuration."""
@@ -69,8 +107,8 @@ class Client(BaseClient):
 
     Settings (all optional): `hosts` or `candidates` to choose from, `catalog` overlays, `policy`
     (a preset's name, a TOML file or a callable), `budgets`, `ledger` (a path), `keys` and
-    `base_urls` by host, `tags` for every request, `timeout` (seconds) and `max_retries`.
-    Thread-safe. Close it, or use it in a `with` statement.
+    `base_urls` by host, `tags` for every request, `timeout` (seconds), `max_retries`, `verify` (a
+    judge of answers) and `scorer`. Thread-safe. Close it, or use it in a `with` statement.
 
     >>> from router import Client, recorded_prompts
     >>> client = Client(ledger=":memory:", budgets="0.01")
@@ -83,6 +121,7 @@ class Client(BaseClient):
     def __init__(
         self, *, transport: Transport | None = None, **settings: Unpack[ClientArguments]
     ) -> None:
+        _refuse_awaiting(settings.get("verify"))
         super().__init__(**settings)
         self._transport = transport or sync_transport(self._core.access)
         self.chat = Chat(self._create)
@@ -92,6 +131,7 @@ class Client(BaseClient):
         messages: Sequence[Mapping[str, Any]],
         *,
         budget: BudgetLike | Sequence[BudgetLike] | None = None,
+        verify: VerifierLike = None,
         **arguments: Unpack[CallArguments],
     ) -> Plan:
         """Decide and forecast a request without sending, reserving or spending anything.
@@ -99,16 +139,17 @@ class Client(BaseClient):
         `model` may name any candidate of the catalogue, or several; hosts need no key for this.
         """
         request = self._core.request(messages, arguments)
-        services = self._core.services_for(budget, spending=False)
+        services = self._core.services_for(budget, verify, spending=False)
         planned = flow.plan(request, services)
         return Drive(planned, self._core.ledger, self._transport).run()
 
     def _create(
-        self, messages: Any, budget: Any, arguments: Mapping[str, Any]
+        self, messages: Any, budget: Any, verify: Any, arguments: Mapping[str, Any]
     ) -> ChatCompletion | CompletionStream:
         self._core.check_open()
+        _refuse_awaiting(verify)
         request = self._core.request(messages, arguments)
-        services = self._core.services_for(budget, spending=True)
+        services = self._core.services_for(budget, verify, spending=True)
         drive = Drive(flow.complete(request, services), self._core.ledger, self._transport)
         if request.stream:
             return CompletionStream.start(drive)
@@ -128,3 +169,8 @@ class Client(BaseClient):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _refuse_awaiting(verify: object) -> None:
+    if inspect.iscoroutinefunction(verify):
+        raise ConfigError("verify: only AsyncClient awaits a verifier; pass a plain function")

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from router import flow
-from router._arguments import BudgetLike, CallArguments, ClientArguments
+from router._arguments import BudgetLike, CallArguments, ClientArguments, VerifierLike
 from router._drive_async import AsyncDrive
 from router.chat_async import AsyncChat, AsyncCompletionStream
 from router.client import BaseClient
@@ -38,22 +38,23 @@ class AsyncClient(BaseClient):
         messages: Sequence[Mapping[str, Any]],
         *,
         budget: BudgetLike | Sequence[BudgetLike] | None = None,
+        verify: VerifierLike = None,
         **arguments: Unpack[CallArguments],
     ) -> Plan:
         """Decide and forecast a request; see `Client.plan`."""
         request = self._core.request(messages, arguments)
         await self._prepare()
-        services = self._core.services_for(budget, spending=False)
+        services = self._core.services_for(budget, verify, spending=False)
         planned = flow.plan(request, services)
         return await AsyncDrive(planned, self._core.ledger, self._transport, self._executor).run()
 
     async def _create(
-        self, messages: Any, budget: Any, arguments: Mapping[str, Any]
+        self, messages: Any, budget: Any, verify: Any, arguments: Mapping[str, Any]
     ) -> ChatCompletion | AsyncCompletionStream:
         self._core.check_open()
         request = self._core.request(messages, arguments)
         await self._prepare()
-        services = self._core.services_for(budget, spending=True)
+        services = self._core.services_for(budget, verify, spending=True)
         drive = AsyncDrive(
             flow.complete(request, services), self._core.ledger, self._transport, self._executor
         )

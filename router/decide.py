@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from policies.types import Context, Decision, Quote
+from classifiers.scores import Score
+from policies.types import Context, Decision, Purse, Quote
 from router.budgets import Balance, Hold, exceeded
 from router.catalog import Candidate, Rates
 from router.constraints import Obstacle, nobody_left, obstacle
-from router.errors import BudgetExceededError, InvalidRequestError, RouterError
+from router.errors import (
+    BudgetExceededError,
+    InvalidRequestError,
+    NoCandidateError,
+    RouterError,
+)
 from router.forecast import Unaffordable, forecast
 from router.prompts.layout import arrange, canonical
 from router.prompts.prefix import chain_of
-from router.prompts.text import scored_text
+from router.prompts.text import prompt_of
+from router.record import Grounds, completed
+from router.scoring import scores_of, version_of
 from router.services import Services
 from router.types import Forecast, Plan, Request
 
@@ -34,6 +43,7 @@ def decide(
     Raises:
         NoCandidateError: everyone is out; the kinds of `router.errors` say how.
         BudgetExceededError: the hard budgets hold too little for any candidate.
+        ScorerError: the scorer failed.
     """
     hard = [(h, b) for h, b in zip(holds, balances, strict=True) if h.hard]
     if hard and request.unvetted:
@@ -49,8 +59,6 @@ def decide(
     )
     input_bytes = _size(request)
     remaining = min((max(0, _left(h, b)) for h, b in hard), default=None)
-    # A cap on this one request is no purse to be spared for others.
-    purses = [max(0, _left(h, b)) for h, b in hard if not h.key.startswith("request/")]
     out: dict[str, Obstacle] = {}
     priced: list[tuple[Candidate, Rates | None, Rates | None]] = []
     for candidate in candidates:
@@ -65,9 +73,10 @@ def decide(
     if not priced:
         raise nobody_left(out, input_tokens)
 
-    scores = services.scorer.score(
-        scored_text(layout.messages), list(dict.fromkeys(c.profile for c, _, _ in priced))
-    )
+    scorer = version_of(services.scorer)  # before it may learn more
+    prompt = prompt_of(layout.messages, layout.tools, request.response_format, request.tags)
+    profiles = list(dict.fromkeys(c.profile for c, _, _ in priced))
+    reading, scores = scores_of(services.scorer, prompt, profiles, request.tags.get("tenant", ""))
     chain = chain_of(layout.messages, layout.tools)
     forecasts: dict[str, Forecast] = {}
     needed: list[int] = []
@@ -90,42 +99,107 @@ def decide(
             forecasts[candidate.name] = answer
     if not forecasts:
         raise _too_little(hard, min(needed), out)
-    self_hosted = {c.name for c, _, _ in priced if c.self_hosted}
-    decision = _choose(request, services, forecasts, self_hosted, min(purses, default=None), now)
-    rejected = {name: o.reason for name, o in out.items()} | decision.rejected
+    obstacles = {name: o.reason for name, o in out.items()}
+    quotes = [
+        quote
+        for candidate, _, _ in priced
+        if (known := forecasts.get(candidate.name))
+        and (quote := _quote(candidate, known, scores[candidate.profile], services))
+    ]
+    if quotes:
+        for name, known in forecasts.items():
+            if known.cost is None:
+                obstacles[name] = "its price is not known: give its rates in an overlay"
+    context = _context(request, services, hard, now)
+    decision = completed(_choose(services, quotes, context, forecasts), obstacles)
+    if not decision.ranking:
+        raise NoCandidateError(
+            f"policy {decision.policy!r} allows none of the candidates ({decision.reason}):",
+            reasons=decision.rejected,
+        )
     return Plan(
-        decision=Decision(
-            ranking=decision.ranking,
-            reason=decision.reason,
-            rejected=rejected,
-            policy=decision.policy,
-        ),
+        decision=decision,
         forecasts=forecasts,
         input_tokens=input_tokens,
         layout=layout,
+        reading=reading,
+        grounds=Grounds(
+            request_id=request.id,
+            quotes=quotes,
+            context=context,
+            policy=services.policy,
+            decision=decision,
+            obstacles=obstacles,
+            forecasts=forecasts,
+            catalog=services.catalog,
+            scorer=scorer,
+        ),
     )
 
 
-def _choose(
+def _quote(
+    candidate: Candidate, forecast: Forecast, score: Score, services: Services
+) -> Quote | None:
+    """What the policy is shown of a candidate; None without a known price."""
+    if forecast.cost is None or forecast.cost_p90 is None or forecast.cost_ceiling is None:
+        return None
+    return Quote(
+        name=candidate.name,
+        quality=forecast.quality,
+        cost=forecast.cost,
+        cost_p90=forecast.cost_p90,
+        cost_ceiling=forecast.cost_ceiling,
+        self_hosted=candidate.self_hosted,
+        quality_se=forecast.quality_se,
+        base_quality=forecast.base_quality,
+        seconds=services.seconds(candidate, score.output_tokens.mean),
+        thinking=candidate.thinking,
+        region=candidate.region,
+        basis=forecast.basis,
+        quality_draws=tuple(map(float, score.draws)),
+    )
+
+
+def _context(
     request: Request,
     services: Services,
-    forecasts: Mapping[str, Forecast],
-    self_hosted: set[str],
-    remaining: int | None,
+    hard: Sequence[tuple[Hold, Balance]],
     now: datetime,
-) -> Decision:
-    quotes = [
-        Quote(
-            name=f.candidate,
-            quality=f.quality,
-            cost=f.cost,
-            cost_p90=f.cost_p90,
-            cost_ceiling=f.cost_ceiling,
-            self_hosted=f.candidate in self_hosted,
+) -> Context:
+    # A cap on this one request is no purse to be spared for others.
+    lasting = [(h, b) for h, b in hard if not h.key.startswith("request/")]
+    purses = tuple(
+        Purse(
+            limit=hold.limit,
+            taken=balance.spent + balance.reserved,
+            starts=hold.window_start if hold.resets_at else None,
+            ends=hold.resets_at,
         )
-        for f in forecasts.values()
-        if f.cost is not None and f.cost_p90 is not None and f.cost_ceiling is not None
-    ]
+        for hold, balance in lasting
+    )
+    return Context(
+        now=now,
+        remaining=min((purse.remaining for purse in purses), default=None),
+        tags=dict(request.tags),
+        purses=purses,
+        draw=draw_of(request.id),
+        streaming=request.stream,
+        verifiable=services.verify is not None and not request.stream,
+    )
+
+
+def draw_of(request_id: str) -> float:
+    """A number in [0, 1) that follows from the id, evenly spread over ids."""
+    digest = hashlib.sha256(request_id.encode("utf-8", "replace")).digest()
+    return (int.from_bytes(digest[:8]) >> 11) * 2.0**-53
+
+
+def _choose(
+    services: Services,
+    quotes: Sequence[Quote],
+    context: Context,
+    forecasts: Mapping[str, Forecast],
+) -> Decision:
     if not quotes:
         # Only without a hard budget: the caller asked for models whose price nobody knows.
         first, *others = forecasts
@@ -135,25 +209,17 @@ def _choose(
             rejected=dict.fromkeys(others, "its price is not known; kept as a fallback"),
             policy="unpriced",
         )
-    context = Context(now=now, remaining=remaining, tags=dict(request.tags))
     decision = services.policy(quotes, context)
-    unpriced = [name for name, f in forecasts.items() if f.cost is None]
-    unknown = dict.fromkeys(unpriced, "its price is not known: give its rates in an overlay")
     names = [q.name for q in quotes]
     if not isinstance(decision, Decision):
         raise RouterError(f"the policy answered {decision!r}, expected a Decision")
-    ranking = decision.ranking
-    if not ranking or not set(ranking) <= set(names) or len(set(ranking)) < len(ranking):
-        raise RouterError(
-            f"policy {decision.policy!r} chose {ranking!r}, expected one or more of {names!r}, "
-            "each once"
-        )
-    return Decision(
-        ranking=decision.ranking,
-        reason=decision.reason,
-        rejected=decision.rejected | unknown,
-        policy=decision.policy,
-    )
+    for what, chosen in (("chose", decision.ranking), ("escalates to", decision.escalation)):
+        if not set(chosen) <= set(names) or len(set(chosen)) < len(chosen):
+            raise RouterError(
+                f"policy {decision.policy!r} {what} {chosen!r}, expected some of {names!r}, each "
+                "once"
+            )
+    return decision
 
 
 def _rates(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from router.budgets import Hold, Reservation, Settlement
-from router.types import Call, Chunk
+from router.types import Call, Chunk, Reply, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +75,15 @@ class Sleep:
     seconds: float
 
 
-Effect: TypeAlias = Balances | Reserve | Settle | Release | Send | Open | Read | Emit | Sleep
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Ask the caller's verifier about an answer; answered with what it says, or its error."""
+
+    verifier: Callable[[Any], Any]
+    reply: Reply
+    route: Route
+
+
+Effect: TypeAlias = (
+    Balances | Reserve | Settle | Release | Send | Open | Read | Emit | Sleep | Verify
+)

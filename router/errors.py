@@ -8,7 +8,11 @@ RouterError
 │   ├── UnknownHostError        no such host; names those known
 │   ├── MissingKeyError         the host is known, its API key or base URL is not set
 │   ├── InvalidBudgetError      a limit, window or scope that makes no sense
-│   └── InvalidRequestError     messages, tools or parameters we can refuse before sending
+│   ├── InvalidRequestError     messages, tools or parameters we can refuse before sending
+│   ├── UnknownRequestError     feedback on a request that is not remembered (any more)
+│   ├── AlreadyGradedError      feedback on an answer that has its grade
+│   └── RecordError             a decision record that cannot be read or replayed
+├── ScorerError                 the scorer failed, or answered what is no score
 ├── NoCandidateError            nobody can serve this request; `.reasons` says why, one by one
 │   ├── ContextLengthError      the prompt is longer than every context window
 │   └── UnpricedModelError      a hard budget and a model without a price
@@ -106,6 +110,22 @@ class InvalidRequestError(ConfigError, ValueError):
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
         self.param = param
+
+
+class UnknownRequestError(ConfigError, LookupError):
+    """Feedback on a request that this client does not remember: another's, or too long ago."""
+
+
+class AlreadyGradedError(ConfigError):
+    """Feedback on an answer that has been graded: each is learned from once."""
+
+
+class RecordError(ConfigError, ValueError):
+    """A decision record that cannot be read, or not be replayed without the caller's policy."""
+
+
+class ScorerError(RouterError):
+    """The scorer failed, or answered what is no score; nothing was sent."""
 
 
 class NoCandidateError(RouterError):

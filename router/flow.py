@@ -11,18 +11,17 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from router.attempt import StreamClosed, attempt
+from router.attempt import StreamClosed
 from router.budgets import holds_for
-from router.catalog import Candidate
-from router.charge import Stream
 from router.constraints import check_parameters
 from router.decide import decide
-from router.dispatch import after_error
-from router.effects import Balances, Effect, Sleep
-from router.errors import BudgetExceededError, ProviderError, ProviderTimeoutError, RouterError
-from router.prompts.prefix import chain_of
+from router.effects import Balances, Effect
+from router.errors import RouterError
+from router.escalate import best, unverified, verified
+from router.feedback import Remembered, conclude
+from router.serve import Job, serve
 from router.services import Services
-from router.types import Attempt, Plan, Reply, Request, Route, Usage
+from router.types import Attempt, Plan, Reply, Request, Route
 
 Flow: TypeAlias = Generator[Effect, Any, tuple[Reply | None, Route]]
 
@@ -37,10 +36,11 @@ def plan(request: Request, services: Services) -> Generator[Effect, Any, Plan]:
 
 
 def complete(request: Request, services: Services) -> Flow:
-    """Serve a request: plan, then try the ranking in order until one candidate answers.
+    """Serve a request: plan, try the ranking until one candidate answers, verify, escalate.
 
     Raises:
-        BudgetExceededError, NoCandidateError, InvalidRequestError: before anything was sent.
+        BudgetExceededError, NoCandidateError, InvalidRequestError, ScorerError: before anything
+            was sent.
         ProviderError: the last candidate failed; its notes name what was tried.
     """
     began, started_at = services.monotonic(), services.now()
@@ -49,99 +49,70 @@ def complete(request: Request, services: Services) -> Flow:
     except RouterError as error:
         services.telemetry.refused(type(error).__name__)
         raise
-    layout = planned.layout
+    layout, decision = planned.layout, planned.decision
     request = replace(request, messages=layout.messages, tools=layout.tools)
     route = Route(
         request_id=request.id,
-        decision=planned.decision,
+        decision=decision,
         forecasts=planned.forecasts,
-        candidate=planned.decision.chosen,
+        candidate=decision.chosen,
         started_at=started_at,
         notes=planned.notes,
+        grounds=planned.grounds,
     )
-    past: list[Attempt] = []
-    stream = Stream()
-    failure: RouterError | None = None
-    ranking = planned.decision.ranking
-    for position, name in enumerate(ranking):
-        candidate = services.catalog.candidate(name, at=started_at)
-        retries = 0
-        while True:
-            left = request.timeout - (services.monotonic() - began)
-            if left <= 0:
-                raise _explained(failure or _late(name, request), past)
-            route = replace(route, candidate=name)
-            try:
-                ended = yield from attempt(request, services, candidate, route, stream, past, left)
-            except BudgetExceededError as error:  # taken by others since the plan; cheaper may fit
-                failure = _refused(failure, error)
-                break
-            except ProviderError as error:
-                failure = error
-                after = after_error(
-                    error,
-                    retries=retries,
-                    max_retries=request.max_retries,
-                    fallbacks=len(ranking) - position - 1,
-                    seconds_left=request.timeout - (services.monotonic() - began),
-                    jitter=services.random(),
-                )
-                # When the caller has part of this answer, no other candidate can continue it.
-                if stream.emitted or after.action == "raise":
-                    raise _explained(error, past) from error.__cause__
-                if after.action == "fallback":
-                    break
-                retries += 1
-                yield Sleep(after.delay)
-            except StreamClosed:  # the caller has enough: what came is settled, and told
-                return None, _finished(route, past, services)
-            else:
-                past.append(ended.attempt)
-                _remember(request, services, candidate, ended.attempt.usage)
-                return ended.reply, _finished(route, past, services, ended.notes)
-    raise _explained(failure or _late(ranking[-1], request), past)
+    job = Job(request, services, route, began)
+    try:
+        candidate, ended = yield from serve(job, decision.ranking)
+    except StreamClosed:  # the caller has enough: what came is settled, and told
+        closed = job.past[-1]
+        return None, _finished(job, planned, closed, (closed,), ())
+    if services.verify is None or request.stream:
+        answer, notes = unverified(job, candidate, ended)
+        answers = [answer]
+    else:
+        answers, notes = yield from verified(job, candidate, ended)
+    served = best(answers)
+    judged = tuple(a.attempt for a in answers)
+    return served.reply, _finished(job, planned, served.attempt, judged, notes)
 
 
 def _finished(
-    route: Route, past: list[Attempt], services: Services, notes: tuple[str, ...] = ()
+    job: Job,
+    planned: Plan,
+    served: Attempt,
+    answered: tuple[Attempt, ...],
+    notes: tuple[str, ...],
 ) -> Route:
+    """The route of an answered request, after the scorer was told what the verifier found."""
+    notes += _learned(job, planned, served, answered)
     return replace(
-        route,
-        usage=past[-1].usage,
-        cost=past[-1].cost,
-        attempts=tuple(past),
-        finished_at=services.now(),
-        notes=route.notes + notes,
+        job.route,
+        candidate=served.candidate,
+        usage=served.usage,
+        cost=served.cost,
+        attempts=tuple(job.past),
+        finished_at=job.services.now(),
+        notes=job.route.notes + notes,
+        verified=served.grade,
     )
 
 
-def _remember(
-    request: Request, services: Services, candidate: Candidate, usage: Usage | None
-) -> None:
-    """Note in the prefix index what this host has now seen; a recording caches nothing."""
-    if candidate.kind == "replay" or usage is None:
-        return
-    chain = chain_of(request.messages, request.tools)
-    now = services.now()
-    if len(chain) > 1 and request.messages[0]["role"] == "system":
-        head = services.count_input(request.messages[:1], tools=request.tools or None)
-        services.prefixes.record(candidate.endpoint, chain[0], head, now)
-    services.prefixes.record(candidate.endpoint, chain[-1], usage.input_tokens, now)
+def _learned(
+    job: Job, planned: Plan, served: Attempt, answered: tuple[Attempt, ...]
+) -> tuple[str, ...]:
+    services, at = job.services, job.route.started_at
+    if planned.reading is None:  # the scorer does not learn
+        return ()
 
+    def profile(name: str) -> str:
+        return services.catalog.candidate(name, at=at).profile
 
-def _refused(failure: RouterError | None, refusal: BudgetExceededError) -> RouterError:
-    """What to tell when a budget refuses: after a failed attempt, first of all the failure."""
-    if not isinstance(failure, ProviderError):
-        return refusal
-    failure.add_note(f"no fallback: {refusal}")
-    return failure
-
-
-def _late(name: str, request: Request) -> ProviderTimeoutError:
-    return ProviderTimeoutError(f"no answer within {request.timeout:g} s", candidate=name)
-
-
-def _explained(error: RouterError, past: list[Attempt]) -> RouterError:
-    if len(past) > 1:
-        error.add_note("tried: " + "; ".join(f"{a.candidate}: {a.outcome}" for a in past))
-    return error
+    tenant = job.request.tags.get("tenant", "")
+    return conclude(
+        services.scorer,
+        services.memory,
+        job.request.id,
+        Remembered(planned.reading, profile(served.candidate), tenant),
+        [(profile(a.candidate), a.grade) for a in answered if a.grade is not None],
+        verified=served.grade is not None,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from classifiers.scores import Score
@@ -26,6 +27,14 @@ class Unaffordable:
 
     needed: int
     reason: str
+
+
+def spread(draws: Sequence[float]) -> float:
+    """The standard deviation of equally likely values; 0.0 of none."""
+    if not draws:
+        return 0.0
+    mean = math.fsum(draws) / len(draws)
+    return math.sqrt(math.fsum((p - mean) ** 2 for p in draws) / len(draws))
 
 
 def input_bound(candidate: Candidate, input_tokens: int, input_bytes: int) -> int:
@@ -105,7 +114,7 @@ def forecast(
         )
     return Forecast(
         candidate=candidate.name,
-        quality=score.p_correct,
+        quality=float(score.p_correct),
         basis=score.basis,
         input_tokens=input_tokens,
         cache_read_tokens=cached,
@@ -118,4 +127,9 @@ def forecast(
         cost_ceiling=amounts[3],
         rates_id=rates.id if rates else "",
         notes=tuple(notes),
+        quality_se=spread(score.draws),
+        base_quality=None if score.base is None else float(score.base),
+        known=float(score.known),
+        task=score.task,
+        graded=score.graded,
     )

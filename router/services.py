@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from classifiers.scores import Score
 from policies.types import Policy
 from router.budgets import Budget
 from router.catalog import Candidate, Catalog
+from router.feedback import Memory
+from router.pace import Pace
 from router.prompts.prefix import PrefixIndex
+from router.scoring import Learner, Scorer
 from router.telemetry import Telemetry
 from router.types import Request
 
-
-class Scorer(Protocol):
-    """Anything that says how well and at what length each profile would answer a text."""
-
-    def score(self, text: str, profiles: Sequence[str]) -> Mapping[str, Score]:
-        """A score for each of `profiles`; unknown ones get a cautious prior."""
+__all__ = ["Learner", "Scorer", "Services", "TokenCounter"]
 
 
 class TokenCounter(Protocol):
@@ -42,6 +39,7 @@ class Services:
 
     `candidates` answers which are configured for model names at an instant; `unfit` says why a
     candidate should not get this request now (a recording without the prompt, a broken host).
+    `verify` is the caller's judge of answers: called by the drivers, with a `ChatCompletion`.
     """
 
     catalog: Catalog
@@ -57,3 +55,10 @@ class Services:
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     random: Callable[[], float]
+    verify: Callable[[Any], Any] | None = None
+    memory: Memory = field(default_factory=Memory)
+    pace: Pace = field(default_factory=Pace)
+
+    def seconds(self, candidate: Candidate, output_tokens: float) -> float | None:
+        """Expected seconds to the whole of an answer of so many tokens; None if not known."""
+        return self.pace.expected(candidate.endpoint, output_tokens)

@@ -9,7 +9,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from classifiers.scores import Quantiles
+from router.errors import RecordError
 from router.money import to_usd
+from router.record import DecisionRecord, Grounds
 
 if TYPE_CHECKING:
     from policies.types import Decision
@@ -110,7 +112,11 @@ class Cost:
 class Forecast:
     """What one candidate would do with a request, known before it is sent.
 
-    `quality` is P(correct); `basis` says on what it rests: trained, placed or prior.
+    `quality` is P(correct), `quality_se` its standard error, `base_quality` what it was before the
+    prompt was read. `basis` says on what they rest: learned (from `graded` answers of yours),
+    trained, placed or prior. `known`, from 0 to 1, is how much the prompt is like those trained
+    on, `task` the kind of task it looks like.
+
     Costs are pico-dollars: `cost` expected, `cost_p50`/`cost_p90` quantiles, `cost_ceiling` what
     is reserved: the whole input uncached and `max_tokens` of output. All are None when the
     candidate has no known price.
@@ -130,6 +136,11 @@ class Forecast:
     cost_ceiling: int | None
     rates_id: str = ""
     notes: tuple[str, ...] = ()
+    quality_se: float = 0.0
+    base_quality: float | None = None
+    known: float = 1.0
+    task: str = ""
+    graded: int = 0
 
     @property
     def cost_usd(self) -> Decimal | None:
@@ -179,13 +190,18 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try at one candidate, for the record: how it ended, after how long, at what cost."""
+    """One try at one candidate, for the record: how it ended, after how long, at what cost.
+
+    `outcome` is "ok", a word for how it failed, or "rejected": it answered, was charged, and the
+    verifier's `grade` was below one half. `grade` is None where nothing verified the answer.
+    """
 
     candidate: str
     outcome: str
     seconds: float
     usage: Usage | None = None
     cost: Cost | None = None
+    grade: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +209,8 @@ class Route:
     """How a request was served: the decision, what was forecast, and what came of it.
 
     `usage` and `cost` are those of the attempt that served, `attempts` has all of them. `cost`
-    is None where the price is not known.
+    is None where the price is not known. `verified` is the verifier's grade of the answer, from 0
+    to 1; None where there is no verifier, or it failed.
     """
 
     request_id: str
@@ -206,6 +223,13 @@ class Route:
     attempts: tuple[Attempt, ...] = ()
     finished_at: datetime | None = None
     notes: tuple[str, ...] = ()
+    verified: float | None = None
+    grounds: Grounds | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def record(self) -> DecisionRecord:
+        """The decision with all it rests on, to be kept and replayed."""
+        return _record_of(self.grounds)
 
     @property
     def forecast(self) -> Forecast:
@@ -227,13 +251,20 @@ class Route:
 class Plan:
     """What would be done with a request, decided and forecast without spending.
 
-    `layout` is the prompt as it would be sent.
+    `layout` is the prompt as it would be sent, `reading` what a scorer that learns made of it.
     """
 
     decision: Decision
     forecasts: Mapping[str, Forecast]
     input_tokens: int
     layout: Layout = field(repr=False)
+    reading: Any = field(default=None, repr=False, compare=False)
+    grounds: Grounds | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def record(self) -> DecisionRecord:
+        """The decision with all it rests on, to be kept and replayed."""
+        return _record_of(self.grounds)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -244,3 +275,9 @@ class Plan:
     def forecast(self) -> Forecast:
         """The forecast of the chosen candidate."""
         return self.forecasts[self.decision.chosen]
+
+
+def _record_of(grounds: Grounds | None) -> DecisionRecord:
+    if grounds is None:
+        raise RecordError("this was made by hand, without what a decision rests on")
+    return grounds.record

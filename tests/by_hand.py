@@ -41,7 +41,9 @@ SMALL, LARGE = "deepseek-small@h", "deepseek-large@h"
 class FixedScorer:
     """Every prompt: small is right half of the time, large nine times in ten; 40 tokens."""
 
-    def score(self, text: str, profiles: Sequence[str]) -> Mapping[str, Score]:
+    def score(
+        self, prompt: Any, profiles: Sequence[str], *, tenant: str = ""
+    ) -> Mapping[str, Score]:
         tokens = Quantiles(20, 40, 80, 160, 50)
         quality = {"deepseek-small": 0.5, "deepseek-large": 0.9}
         return {p: Score(quality[p], tokens, ZERO, "trained") for p in profiles}

@@ -33,6 +33,7 @@ def _load(name):
 wire_module = _load("wire")
 _load("wire_bodies")
 calling = _load("calling")
+_load("learning")
 services = _load("by_hand").services
 
 

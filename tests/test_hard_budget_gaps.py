@@ -139,7 +139,7 @@ def test_arguments_that_openais_users_pass_are_taken(made, streamed):
 class Better:
     """The better one is right more often by far; both answer in about 100 tokens."""
 
-    def score(self, text, profiles):
+    def score(self, prompt, profiles, *, tenant=""):
         lengths, none = Quantiles(50, 100, 300, 400, 120), Quantiles(0, 0, 0, 0, 0)
         return {p: Score(0.95 if p == "dear" else 0.4, lengths, none, "trained") for p in profiles}
 

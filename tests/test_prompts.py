@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from classifiers.prompt import Prompt
 from router.errors import InvalidRequestError
 from router.prompts.layout import arrange, canonical
 from router.prompts.prefix import PrefixIndex, chain_of
-from router.prompts.text import check_messages, message_text, scored_text
+from router.prompts.text import check_messages, message_text, prompt_of, scored_text
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 USER = {"role": "user", "content": "Hi"}
@@ -221,3 +222,45 @@ def test_the_index_is_bounded():
     known = [name for name in "abcd" if index.expected("m@h", chain(name), later)]
     assert known == ["a", "c", "d"]
     assert len(index._seen) == 3
+
+
+def test_a_request_as_a_scorer_reads_it():
+    """The text in question and what is around it, counted; no other text."""
+    system = {"role": "system", "content": "Be brief."}
+    more = {"role": "developer", "content": [{"type": "text", "text": "Be kind."}]}
+    answer = {"role": "assistant", "content": "A"}
+    second = {"role": "user", "content": "And why?"}
+    schema = {"name": "s", "schema": {"type": "object"}}
+    found = prompt_of(
+        [system, more, USER, answer, second],
+        [{"type": "function"}] * 2,
+        {"type": "json_schema", "json_schema": schema},
+    )
+    assert (found.text, found.turns, found.tools) == ("And why?", 2, 2)
+    assert found.system_chars == len("Be brief.\nBe kind.")
+    assert (found.wants_json, found.schema_chars) == (True, len(json.dumps(schema)))
+    assert found.route.startswith("template:")
+    assert len(found.route) == len("template:") + 12
+    assert prompt_of([USER]) == Prompt(text="Hi")
+    assert not prompt_of([USER], response_format={"type": "text"}).wants_json
+    assert prompt_of([system]).turns == 1
+
+
+@pytest.mark.parametrize(
+    ("tags", "route"),
+    [
+        ({"route": "r", "feature": "f", "task": "t"}, "route=r"),
+        ({"feature": "f", "task": "t"}, "feature=f"),
+        ({"task": "t", "team": "x"}, "task=t"),
+        ({"team": "x"}, ""),
+        ({"route": ""}, ""),
+        (None, ""),
+    ],
+)
+def test_the_route_of_a_prompt(tags, route):
+    """The caller's tag, the first of three that is there; else the system prompt."""
+    assert prompt_of([USER], tags=tags).route == route
+    templates = {
+        prompt_of([{"role": "system", "content": c}, USER]).route for c in ("a", "a", "b")
+    }
+    assert len(templates) == 2

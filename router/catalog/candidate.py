@@ -17,7 +17,8 @@ class Candidate:
     """Endpoint x mode. `name` is `model@host` or `model:thinking@host`.
 
     `request_extra` is merged into the request body; `ignored_fields` are accepted there without
-    effect, `refused_fields` make the host answer with an error. Limits are tokens.
+    effect, `refused_fields` make the host answer with an error. Limits are tokens. `region` is
+    where the host keeps data, "" where nobody says.
     """
 
     name: str
@@ -44,6 +45,12 @@ class Candidate:
     refused_fields: frozenset[str]
     max_tokens_field: str = "max_tokens"
     retires_at: datetime | None = None
+    region: str = ""
+
+    @property
+    def thinking(self) -> bool:
+        """Whether it reasons before it answers: in this mode, or because its model always does."""
+        return self.mode == "thinking"
 
     @property
     def endpoint(self) -> str:
@@ -59,6 +66,8 @@ def candidates_of(endpoint: Endpoint, model: Model, host: Host) -> Iterator[Cand
 
     A model with a single mode carries no mode in its name; of two modes only thinking is named.
     """
+    self_hosted = host.self_hosted if endpoint.self_hosted is None else endpoint.self_hosted
+    region = host.region if endpoint.region is None else endpoint.region
     for mode in endpoint.modes or model.modes:
         options = endpoint.options.get(mode)
         profile = (
@@ -86,10 +95,11 @@ def candidates_of(endpoint: Endpoint, model: Model, host: Host) -> Iterator[Cand
             tools=able and model.tools and endpoint.tools is not False,
             json_mode=able and model.json_mode and endpoint.json_mode is not False,
             streaming=endpoint.streaming,
-            self_hosted=host.self_hosted if endpoint.self_hosted is None else endpoint.self_hosted,
+            self_hosted=self_hosted,
             request_extra=deepcopy(options.request_extra) if options else {},
             ignored_fields=options.ignored_fields if options else frozenset(),
             refused_fields=options.refused_fields if options else frozenset(),
             max_tokens_field=host.max_tokens_field,
             retires_at=endpoint.retires_at,
+            region=region or ("on-prem" if self_hosted else ""),
         )

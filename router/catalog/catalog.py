@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from router.catalog.candidate import Candidate, candidates_of
-from router.catalog.names import Reading, nearest, readings, unknown_host
+from router.catalog.names import nearest, readings, unknown_host
+from router.catalog.picking import at_host, pick
 from router.catalog.rates import Rates, aware, rates_at
 from router.errors import RetiredModelError, UnknownHostError, UnknownModelError
 
@@ -86,6 +87,13 @@ class Catalog:
         layer = 1 + max((entry.layer for entry in self._entries), default=-1)
         return Catalog((*self._entries, *read(sources, layer)))
 
+    @cached_property
+    def version(self) -> str:
+        """Twelve hex digits that are equal for equal rows; counted when first asked for."""
+        from router.catalog.load import digest
+
+        return digest(self._entries)
+
     @property
     def models(self) -> Mapping[str, Model]:
         """Models by name, retired ones and baselines included."""
@@ -136,7 +144,7 @@ class Catalog:
         matches: list[Candidate] = []
         for reading in readings(name, self._book.hosts):
             for index in self._indexes:
-                found = _pick(index.get(reading.base, ()), reading)
+                found = pick(index.get(reading.base, ()), reading)
                 live = [candidate for candidate in found if _live(candidate, now)]
                 called = [c for c in live if c.kind != "replay"]
                 if live:
@@ -210,7 +218,7 @@ class Catalog:
         past: list[str] = []
         for reading in readings(candidate, self._book.hosts):
             for index in self._indexes:
-                found = [c for c in index.get(reading.base, ()) if _at(c, reading)]
+                found = [c for c in index.get(reading.base, ()) if at_host(c, reading)]
                 still = [c for c in found if not _gone(c, now)]
                 names = list(dict.fromkeys(c.endpoint for c in still))
                 if len(names) > 1:
@@ -276,19 +284,6 @@ def _gone(candidate: Candidate, now: datetime) -> bool:
 
 def _live(candidate: Candidate, now: datetime) -> bool:
     return not _gone(candidate, now) and candidate.kind not in _NEVER_LIVE
-
-
-def _at(candidate: Candidate, reading: Reading) -> bool:
-    return reading.host is None or candidate.host == reading.host
-
-
-def _pick(found: Iterable[Candidate], reading: Reading) -> list[Candidate]:
-    """Those of the reading's host and mode; without a mode each model's default one."""
-    here = [candidate for candidate in found if _at(candidate, reading)]
-    if reading.mode is not None:
-        return [candidate for candidate in here if candidate.mode == reading.mode]
-    # An id on the wire may itself mean thinking: then there is no default mode to prefer.
-    return [c for c in here if ":" not in c.profile] or here
 
 
 @lru_cache(maxsize=1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -59,6 +61,18 @@ def read(sources: tuple[Source, ...], layer: int) -> list[Entry]:
             raise entry.error(f"expected each name once, this one is a duplicate{where}")
         seen[key] = entry
     return entries
+
+
+def digest(entries: Iterable[Entry]) -> str:
+    """Twelve hex digits of what the rows say and in which layers; where they stood is left out."""
+    rows = [[e.table, e.layer, e.row.model_dump(mode="python")] for e in entries]
+    text = json.dumps(rows, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _plain(value: Any) -> Any:
+    # A set has another order in every process.
+    return sorted(map(str, value)) if isinstance(value, frozenset | set) else str(value)
 
 
 def _read_file(path: Path, layer: int) -> list[Entry]:

@@ -100,6 +100,8 @@ class Host(_Row):
     api_key_env: str | None = None
     api_key_required: bool = True
     self_hosted: bool = False
+    region: str = ""
+    """Where it keeps data, in words of your own ("eu", "us", "cn"); one's own host: "on-prem"."""
     max_tokens_field: str = "max_tokens"
     source: str = ""
     checked: date | None = None
@@ -161,6 +163,8 @@ class Endpoint(_Row):
     streaming: bool = True
     self_hosted: bool | None = None
     """Overrides the host's: a recording of a model that ran on one's own GPUs."""
+    region: str | None = None
+    """Overrides the host's."""
     aliases: tuple[ModelName, ...] = ()
     """Other names that this host accepts for it."""
     options: dict[Mode, ModeOptions] = Field(default_factory=dict)

@@ -11,7 +11,7 @@ from router.errors import RouterError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when it worked, 1 when it could not, 2 for a wrong command line."""
-    from router.cli import catalog, chat, doctor, plan, report
+    from router.cli import catalog, chat, doctor, plan, replay, report
     from router.cli import demo as demo_command
 
     parser = argparse.ArgumentParser(
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Cost-aware routing and budgeting for large language models.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (demo_command, plan, chat, report, catalog, doctor):
+    for command in (demo_command, plan, chat, replay, report, catalog, doctor):
         command.add_to(commands)
     given = parser.parse_args(arguments)
     try:

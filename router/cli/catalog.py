@@ -52,6 +52,7 @@ def run(given: argparse.Namespace) -> int:
                 "cache_read_usd_per_mtok": amounts[1],
                 "output_usd_per_mtok": amounts[2],
                 "retires_at": line.retires_at,
+                "region": line.candidate.region,
                 "note": note,
                 "source": line.source,
                 "checked": line.checked,

@@ -6,7 +6,13 @@ import argparse
 import sys
 from typing import Any
 
-from router.cli.common import add_client_options, call_from, client_from, prompt_from
+from router.cli.common import (
+    add_client_options,
+    call_from,
+    client_from,
+    prompt_from,
+    write_record,
+)
 from router.cli.output import Output, add_json
 from router.money import format_usd
 from router.types import Route
@@ -36,6 +42,7 @@ def run(given: argparse.Namespace) -> int:
                 if not given.json:
                     print(chunk.text, end="", flush=True)
         route = stream.route
+    write_record(given.record, route.record)
     out.line()
     if not given.json:
         print(_summary(route), file=sys.stderr)

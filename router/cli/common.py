@@ -10,6 +10,7 @@ from typing import Any
 from router.client import Client
 from router.errors import ConfigError
 from router.money import format_usd
+from router.record import DecisionRecord
 from router.types import Forecast
 
 
@@ -28,6 +29,7 @@ def add_client_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--budget", metavar="USD", help="cap of this request")
     parser.add_argument("--max-tokens", type=int, metavar="N")
     parser.add_argument("--ledger", metavar="FILE", help="the ledger to use")
+    parser.add_argument("--record", metavar="FILE", help="write the decision, to replay it later")
 
 
 def client_from(given: argparse.Namespace) -> Client:
@@ -49,6 +51,16 @@ def call_from(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def write_record(path: str | None, record: DecisionRecord) -> None:
+    """Write the record of a decision, if a file was named for it."""
+    if path is None:
+        return
+    try:
+        Path(path).write_text(record.to_json() + "\n", "utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
+
+
 def require_file(ledger: str | None) -> None:
     """Refuse a ledger that is named and not there: reading must not make one."""
     if ledger is not None and not Path(ledger).expanduser().is_file():
@@ -67,7 +79,7 @@ def forecast_row(forecast: Forecast) -> list[str]:
     """A forecast as a row of a table."""
     return [
         forecast.candidate,
-        f"{forecast.quality:.2f}",
+        f"{forecast.quality:.2f}" + (f" +-{forecast.quality_se:.2f}" * bool(forecast.quality_se)),
         forecast.basis,
         f"{forecast.output_tokens.p50:,.0f}",
         f"{forecast.output_tokens.p90:,.0f}",

@@ -30,7 +30,7 @@ TODAY = (
     "mixtral-8x7b-instruct-v0.1@vllm",
 )
 """The same prompts are planned, not sent, over these at today's rates."""
-_VALUE = "0.02"
+_VALUE, _VALUE_TODAY = "0.10", "0.01"
 
 
 def add_to(commands: Any) -> None:
@@ -204,7 +204,7 @@ def _today(out: Output, prompts: Sequence[Recorded]) -> dict[str, Any]:
     chosen: Counter[str] = Counter()
     forecast: Counter[str] = Counter()
     everywhere: Counter[str] = Counter()
-    with Client(policy=utility(_VALUE), ledger=":memory:") as client:
+    with Client(policy=utility(_VALUE_TODAY), ledger=":memory:") as client:
         for recorded in out.track(prompts, "planning at today's rates"):
             planned = _plan(client, recorded, model=TODAY)
             chosen[planned.decision.chosen] += 1
@@ -221,7 +221,7 @@ def _today(out: Output, prompts: Sequence[Recorded]) -> dict[str, Any]:
         for name in TODAY
     ]
     rows.append(("together", "100.0%", format_usd(sum(forecast.values())), ""))
-    title = "The same prompts planned at today's rates (nothing sent, nothing spent)"
+    title = f"The same prompts planned at today's rates, a right answer worth ${_VALUE_TODAY}"
     out.table(title, ("candidate", "share", "forecast", "if all went there"), rows)
     return {
         name: {"share": chosen[name] / len(prompts), "forecast_usd": to_usd(forecast[name])}

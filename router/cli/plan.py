@@ -12,6 +12,7 @@ from router.cli.common import (
     client_from,
     forecast_row,
     prompt_from,
+    write_record,
 )
 from router.cli.output import Output, add_json
 from router.client import Client
@@ -47,8 +48,11 @@ def run(given: argparse.Namespace) -> int:
             out.line(f"no host is configured: planned over {', '.join(SHORTLIST)}\n")
             arguments["model"] = SHORTLIST
         planned = client.plan(messages, **arguments)
+    write_record(given.record, planned.record)
     decision = planned.decision
     out.line(f"{decision.chosen}: {decision.reason}  [{decision.policy}]")
+    for name in decision.escalation:
+        out.line(f"then, if the answer is found wrong: {name}")
     out.line(f"input: {planned.input_tokens:,} tokens")
     order = [*decision.ranking, *(n for n in planned.forecasts if n not in decision.ranking)]
     rows = [forecast_row(planned.forecasts[name]) for name in order]
@@ -63,6 +67,8 @@ def run(given: argparse.Namespace) -> int:
             "policy": decision.policy,
             "ranking": decision.ranking,
             "rejected": decision.rejected,
+            "escalation": decision.escalation,
+            "propensity": decision.propensity,
             "input_tokens": planned.input_tokens,
             "forecasts": [_forecast(planned.forecasts[name]) for name in order],
             "notes": planned.notes,
@@ -82,7 +88,12 @@ def _forecast(forecast: Forecast) -> dict[str, Any]:
     return {
         "candidate": forecast.candidate,
         "quality": round(forecast.quality, 6),
+        "quality_se": round(forecast.quality_se, 6),
+        "base_quality": forecast.base_quality and round(forecast.base_quality, 6),
         "basis": forecast.basis,
+        "graded": forecast.graded,
+        "known": round(forecast.known, 6),
+        "task": forecast.task,
         "input_tokens": forecast.input_tokens,
         "cache_read_tokens": forecast.cache_read_tokens,
         "output_tokens": {

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from classifiers.prompt import Prompt
 from router.errors import InvalidRequestError
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
+_ROUTES = ("route", "feature", "task")
+"""Tags that name a kind of traffic, the first that is there counts."""
 
 
 def check_messages(messages: Any) -> tuple[Mapping[str, Any], ...]:
@@ -62,8 +67,39 @@ def message_text(message: Mapping[str, Any]) -> str:
 
 
 def scored_text(messages: Sequence[Mapping[str, Any]]) -> str:
-    """The text a scorer reads: the last user message, or the last of any kind with text."""
+    """The text in question: the last user message, or the last of any kind with text."""
     for message in reversed(messages):
         if message["role"] == "user":
             return message_text(message)
     return next((t for m in reversed(messages) if (t := message_text(m))), "")
+
+
+def prompt_of(
+    messages: Sequence[Mapping[str, Any]],
+    tools: Sequence[Mapping[str, Any]] = (),
+    response_format: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Prompt:
+    """A request as a scorer reads it."""
+    system = "\n".join(message_text(m) for m in messages if m["role"] in {"system", "developer"})
+    demanded = response_format or {}
+    schema = demanded.get("json_schema")
+    return Prompt(
+        text=scored_text(messages),
+        turns=max(1, sum(m["role"] == "user" for m in messages)),
+        system_chars=len(system),
+        tools=len(tools),
+        schema_chars=len(json.dumps(schema, default=str)) if schema else 0,
+        wants_json=bool(demanded) and demanded.get("type") != "text",
+        route=_route(tags or {}, system),
+    )
+
+
+def _route(tags: Mapping[str, str], system: str) -> str:
+    """The kind of traffic: the caller's tag, else which system prompt it has, else unknown."""
+    for tag in _ROUTES:
+        if tags.get(tag):
+            return f"{tag}={tags[tag]}"
+    if not system:
+        return ""
+    return "template:" + hashlib.sha256(system.encode("utf-8", "replace")).hexdigest()[:12]

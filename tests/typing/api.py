@@ -12,6 +12,7 @@ from router import (
     Client,
     Context,
     Decision,
+    DecisionRecord,
     Forecast,
     Plan,
     Quote,
@@ -37,6 +38,17 @@ client.chat.completions.create(messages, temprature=1)  # type: ignore[call-over
 client.chat.completions.create(messages, model=3)  # type: ignore[call-overload]
 Budget("1.00", "fortnight")  # type: ignore[arg-type]
 Client(hosts="deepinfra")
+assert_type(reply.route.record, DecisionRecord)
+assert_type(client.plan(messages).record.replay(), Decision)
+assert_type(reply.route.verified, float | None)
+Client(verify=lambda answer: "Paris" in answer.text)
+client.chat.completions.create(messages, verify=lambda answer: len(answer.text) / 100)
+client.chat.completions.create(messages, verify=False)
+client.chat.completions.create(messages, verify="yes")  # type: ignore[call-overload]
+client.feedback(reply.route.request_id, score=True)
+client.feedback(reply.route.request_id, 0.5)
+client.feedback(reply.route.request_id, "good")  # type: ignore[arg-type]
+assert_type(client.learn([(messages, "deepseek-v3.2", 1.0), ("Hi", "m", True, {"a": "b"})]), int)
 Client(ledgr="x")  # type: ignore[call-arg]
 
 
@@ -46,6 +58,11 @@ def dearest(quotes: list[Quote], context: Context) -> Decision:
     return Decision(ranking=(best.name,), reason="dearest", rejected={}, policy="dearest")
 
 
+async def judge(answer: ChatCompletion) -> bool:
+    """A verifier that awaits."""
+    return bool(answer.text)
+
+
 async def talk() -> None:
     """The same, asynchronously."""
     async with AsyncClient() as other:
@@ -53,3 +70,5 @@ async def talk() -> None:
         stream = await other.chat.completions.create(messages, stream=True)
         assert_type(stream, AsyncCompletionStream)
         assert_type(await other.plan(messages), Plan)
+        await other.chat.completions.create(messages, verify=judge)
+        other.feedback("x", score=False)

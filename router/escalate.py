@@ -1,0 +1,110 @@
+"""After an answer: the caller's verifier judges it, and if it is wrong the next stage is asked.
+
+An answer is paid for by then: whatever fails from here on costs a note, never the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from router.attempt import Ended
+from router.catalog import Candidate
+from router.effects import Effect, Verify
+from router.feedback import grade_of
+from router.serve import Job, serve
+from router.types import Attempt, Reply
+
+_RIGHT = 0.5
+"""An answer graded below this is taken for wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that was paid for, who gave it, and its grade (None: nobody could say)."""
+
+    candidate: Candidate
+    reply: Reply | None
+    attempt: Attempt
+
+
+def unverified(job: Job, candidate: Candidate, ended: Ended) -> tuple[Answer, tuple[str, ...]]:
+    """The answer as it is, its attempt noted as past; and notes."""
+    job.past.append(ended.attempt)
+    return Answer(candidate, ended.reply, ended.attempt), ended.notes
+
+
+def verified(
+    job: Job, candidate: Candidate, ended: Ended
+) -> Generator[Effect, Any, tuple[list[Answer], tuple[str, ...]]]:
+    """Judge the answer; while one is found wrong, ask the next stage of the decision.
+
+    Returns all answers in order, the last attempts' grades in them, and notes.
+    """
+    answers: list[Answer] = []
+    notes: list[str] = []
+    while True:
+        notes += ended.notes
+        grade = yield from _judge(job, candidate, ended, notes)
+        done = replace(ended.attempt, grade=grade)
+        wrong = grade is not None and grade < _RIGHT
+        if wrong:
+            done = replace(done, outcome="rejected")
+        job.past.append(done)
+        answers.append(Answer(candidate, ended.reply, done))
+        stages = _left(job)
+        if not (wrong and stages):
+            return answers, tuple(notes)
+        try:
+            candidate, ended = yield from serve(job, stages)
+        except Exception as error:  # noqa: BLE001 - an answer that is paid for is never lost
+            why = str(error).partition("\n")[0]
+            notes.append(
+                f"the answer of {candidate.name} was found wrong ({grade:g}), and nobody else "
+                f"answered: {type(error).__name__}: {why}"
+            )
+            return answers, tuple(notes)
+
+
+def best(answers: Sequence[Answer]) -> Answer:
+    """The last answer, unless an earlier one has a better grade than it."""
+    last = answers[-1]
+    if last.attempt.grade is None:
+        return last
+    return max(reversed(answers), key=lambda a: a.attempt.grade or 0.0)
+
+
+def _left(job: Job) -> list[str]:
+    """The stages that have not been tried: one that failed as a fallback is not asked again."""
+    tried = {a.candidate for a in job.past}
+    return [name for name in job.route.decision.escalation if name not in tried]
+
+
+def _judge(
+    job: Job, candidate: Candidate, ended: Ended, notes: list[str]
+) -> Generator[Effect, Any, float | None]:
+    """The verifier's grade of an answer; None, and a note, when it has none."""
+    assert job.services.verify is not None
+    assert ended.reply is not None
+    done = ended.attempt
+    route = replace(
+        job.route,
+        candidate=candidate.name,
+        usage=done.usage,
+        cost=done.cost,
+        attempts=(*job.past, done),
+        finished_at=job.services.now(),
+    )
+    try:
+        verdict = yield Verify(job.services.verify, ended.reply, route)
+    except Exception as error:  # noqa: BLE001 - a verifier is anybody's code
+        notes.append(f"not verified, the verifier failed: {type(error).__name__}: {error}")
+        return None
+    grade = grade_of(verdict)
+    if grade is None:
+        notes.append(
+            "not verified: expected True, False or a number from 0 to 1 of the verifier, got "
+            f"{type(verdict).__name__}"
+        )
+    return grade

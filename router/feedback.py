@@ -1,0 +1,147 @@
+"""Grades of answers, on their way to the scorer: which request they are about, and each once."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from router.errors import AlreadyGradedError, InvalidRequestError, UnknownRequestError
+from router.scoring import Scorer, learner
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What learning from a request will need: what the scorer read of it, and who answered.
+
+    `graded_by` is "" until the answer has its grade.
+    """
+
+    reading: Any
+    profile: str
+    tenant: str
+    graded_by: str = ""
+
+
+class Memory:
+    """The latest `size` requests by id, without their text; thread-safe."""
+
+    def __init__(self, size: int = 10_000) -> None:
+        self._size = size
+        self._kept: OrderedDict[str, Remembered] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def put(self, request_id: str, remembered: Remembered) -> None:
+        """Remember a request; the oldest is forgotten when there are too many."""
+        with self._lock:
+            self._kept[request_id] = remembered
+            while len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+
+    @contextmanager
+    def grading(self, request_id: str, by: str) -> Iterator[Remembered]:
+        """Mark a request as graded; what fails inside leaves it ungraded.
+
+        Raises:
+            UnknownRequestError: it is not remembered.
+            AlreadyGradedError: it has its grade, or is being given one.
+        """
+        with self._lock:
+            kept = self._kept.get(request_id)
+            if kept is None:
+                raise UnknownRequestError(
+                    f"the request {request_id!r} is not remembered: it was not answered by this "
+                    f"client, or is not among its latest {self._size:,}. With the messages at "
+                    "hand use client.learn([(messages, model, score)])."
+                )
+            if kept.graded_by:
+                raise AlreadyGradedError(
+                    f"the answer to {request_id!r} has been graded by {kept.graded_by}; each "
+                    "answer is learned from once"
+                )
+            # Its reading has served then: no need to keep it.
+            self._kept[request_id] = replace(kept, reading=None, graded_by=by)
+        try:
+            yield kept
+        except BaseException:
+            with self._lock:
+                if request_id in self._kept:
+                    self._kept[request_id] = kept
+            raise
+
+
+def feedback(scorer: Scorer, memory: Memory, request_id: str, score: object) -> None:
+    """Let the scorer learn how good the answer to a remembered request was.
+
+    Raises:
+        InvalidRequestError: `score` is no grade, or `request_id` no text.
+        ConfigError: the scorer does not learn.
+        UnknownRequestError, AlreadyGradedError: see `Memory.grading`.
+    """
+    if not isinstance(request_id, str):
+        raise InvalidRequestError(
+            f"request_id: expected route.request_id, got {type(request_id).__name__}",
+            param="request_id",
+        )
+    grade = checked_grade(score)
+    able = learner(scorer)
+    with memory.grading(request_id, "feedback") as kept:
+        able.learn(kept.reading, kept.profile, grade, tenant=kept.tenant)
+
+
+def conclude(
+    scorer: Scorer,
+    memory: Memory,
+    request_id: str,
+    served: Remembered,
+    grades: Sequence[tuple[str, float]],
+    *,
+    verified: bool,
+) -> tuple[str, ...]:
+    """Learn what a verifier said of each (profile, grade), and remember the request.
+
+    `verified` says that the answer which served is among them, so that it has its grade. Returns
+    notes: a scorer that cannot learn now costs no answer.
+    """
+    able = learner(scorer)
+    notes = []
+    for profile, grade in grades:
+        try:
+            able.learn(served.reading, profile, grade, tenant=served.tenant)
+        except Exception as error:  # noqa: BLE001 - a scorer is anybody's code
+            notes.append(f"the scorer could not learn: {type(error).__name__}: {error}")
+    if verified and not notes:
+        served = replace(served, reading=None, graded_by="the verifier")
+    memory.put(request_id, served)
+    return tuple(notes)
+
+
+def checked_grade(score: object, where: str = "score") -> float:
+    """A grade from 0 to 1; True and False are 1 and 0.
+
+    Raises:
+        InvalidRequestError: it is none.
+    """
+    grade = grade_of(score)
+    if grade is None:
+        raise InvalidRequestError(
+            f"{where}: expected True, False or a number from 0 to 1, got {score!r}", param="score"
+        )
+    return grade
+
+
+def grade_of(score: object) -> float | None:
+    """The grade that a verdict means, None where it means none. numpy's scalars count, too."""
+    if not hasattr(score, "__float__"):
+        return None
+    try:
+        grade = float(score)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return grade + 0.0 if 0.0 <= grade <= 1.0 else None
