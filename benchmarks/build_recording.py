@@ -4,7 +4,7 @@
         --out router/transports/data/replay.jsonl.xz
 
 One header line, then one line per prompt with the outcomes exactly as published: graded score
-and whole output tokens. `split` is the trainer's own (`classifiers.split`): no weight,
+and whole output tokens. `split` is the trainer's own (`classifiers.training.split`): no weight,
 calibration or threshold shipped here has seen a "test" prompt.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from classifiers.split import assign, group_key, unit
+from classifiers.training.split import assign, group_key, unit
 
 WHOLE = frozenset({"full_counted", "full_counted_incl_reasoning", "api_usage"})
 MMLU_PRO_PROMPTS = 1000
