@@ -10,28 +10,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from classifiers.difficulty import CorrectnessClassifier
     from classifiers.length import LengthForecaster
-    from classifiers.runtime import Scorer, load_default
+    from classifiers.outcome import OutcomeClassifier
+    from classifiers.runtime import Scorer, load_default, load_scorer
     from classifiers.scores import Quantiles, Score
     from classifiers.vectorizer import PromptVectorizer
 
 _HOME = {
     "CorrectnessClassifier": "classifiers.difficulty",
     "LengthForecaster": "classifiers.length",
+    "OutcomeClassifier": "classifiers.outcome",
     "PromptVectorizer": "classifiers.vectorizer",
     "Quantiles": "classifiers.scores",
     "Score": "classifiers.scores",
     "Scorer": "classifiers.runtime",
     "load_default": "classifiers.runtime",
+    "load_scorer": "classifiers.runtime",
 }
 
 __all__ = [
     "CorrectnessClassifier",
     "LengthForecaster",
+    "OutcomeClassifier",
     "PromptVectorizer",
     "Quantiles",
     "Score",
     "Scorer",
     "load_default",
+    "load_scorer",
 ]
 
 

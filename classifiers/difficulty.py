@@ -86,8 +86,11 @@ class CorrectnessClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         if len(matrix) >= CALIBRATED_FROM:
             held = np.arange(len(matrix)) % 5 == 4
             first = self._fitted(matrix[~held], grades[~held], weights[~held], seed)
-            logits = first.logits(matrix[held]).mean(axis=1)[:, 0]
-            self.slope_, self.offset_ = platt(logits, grades[held])
+            judged = held & (weights > 0)
+            logits = (
+                first.logits(matrix[judged]).mean(axis=1)[:, 0] if judged.any() else grades[:0]
+            )
+            self.slope_, self.offset_ = platt(logits, grades[judged])
         self.net_ = self._fitted(matrix, grades, weights, seed)
         return self
 
@@ -119,8 +122,8 @@ class CorrectnessClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
         """The likelier class (n,)."""
-        found: npt.NDArray[Any] = self.classes_[(self.decision_function(X) > 0).astype(int)]
-        return found
+        right = self.decision_function(X) > 0
+        return np.asarray(self.classes_[right.astype(int)])
 
 
 def _grades(y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Array]:

@@ -55,3 +55,11 @@ class Net:
         inner = np.einsum("nkh,khd->nkd", hidden, self.w2, optimize=True)
         inner += (rows @ self.skip).reshape(len(rows), k, d)
         return np.asarray(inner, dtype=np.float32)
+
+    def exact_demands(self, rows: Array) -> npt.NDArray[np.float64]:
+        """`all_demands` in float64: the reference that float32 is held against."""
+        k, h, d = self.w2.shape
+        wide = rows.astype(np.float64)
+        hidden = np.maximum(wide @ self.w1 + self.b1, 0.0).reshape(len(rows), k, h)
+        inner = np.einsum("nkh,khd->nkd", hidden, self.w2.astype(np.float64), optimize=True)
+        return np.asarray(inner + (wide @ self.skip).reshape(len(rows), k, d))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from classifiers.ability import fit_all
@@ -28,7 +28,11 @@ class OutcomeClassifier(BaseEstimator):  # type: ignore[misc]
 
     Fit on texts and grades (n, M) in [0, 1], NaN where a model was not graded on a prompt.
     `groups` names the data set of each text and `kinds` its kind of task; without kinds the
-    groups serve. A prompt unlike all kinds gets each model's average (`base_`).
+    groups serve. A prompt unlike all kinds gets each model's average (`base_`); if no kind has
+    enough prompts to say what is like it, every prompt counts as known.
+
+    All that is fitted holds the values that ship (float16 and float32), here computed with in
+    float64; the scorer computes in float32 and agrees to 1e-6.
 
     >>> from classifiers import OutcomeClassifier
     >>> texts = [f"What is {i} plus {i}?" for i in range(200)]
@@ -76,6 +80,9 @@ class OutcomeClassifier(BaseEstimator):  # type: ignore[misc]
         grades = np.asarray(y, dtype=np.float32)
         if grades.ndim != 2 or len(grades) != len(rows):
             raise ValueError(f"expected grades of shape ({len(rows)}, models), got {grades.shape}")
+        for what, given in (("groups", groups), ("kinds", kinds), ("held_out", held_out)):
+            if given is not None and len(given) != len(rows):
+                raise ValueError(f"{what}: expected {len(rows)}, one per text, got {len(given)}")
         held = np.zeros(len(rows), bool) if held_out is None else np.asarray(held_out)
         names = np.array(groups if groups is not None else ["all"] * len(rows), dtype=object)
         labels = names if kinds is None else np.array(kinds, dtype=object)
@@ -91,7 +98,8 @@ class OutcomeClassifier(BaseEstimator):  # type: ignore[misc]
             self.theta_ *= lines[:, 0]
             self.theta_[:, -1] += lines[:, 1]
         self.theta_ = self.theta_.astype(np.float32).astype(np.float64)  # as it is shipped
-        self.base_ = base_logits(self.reference_demands_, self.theta_)
+        base = base_logits(self.reference_demands_, self.theta_)
+        self.base_ = base.astype(np.float32).astype(np.float64)
         self.n_models_ = grades.shape[1]
         return self
 
@@ -106,10 +114,13 @@ class OutcomeClassifier(BaseEstimator):  # type: ignore[misc]
         seen = [rows[i] for i in learn.tolist()]
         self.vectorizer_ = PromptVectorizer().fit_features(seen)
         matrix = self.vectorizer_.transform_features(seen)
-        base = self.net if self.net is not None else DemandNet(random_state=self.random_state)
+        base = (
+            clone(self.net) if self.net is not None else DemandNet(random_state=self.random_state)
+        )
         self.net_ = base.fit(matrix, grades[learn], names[learn]).net_.rounded()
+        _, sizes = np.unique(labels[learn].astype(str), return_counts=True)
         self.familiar_ = (
-            fit_kinds(matrix, labels[learn], names[learn]) if len(learn) >= LEAST else None
+            fit_kinds(matrix, labels[learn], names[learn]) if sizes.max() >= LEAST else None
         )
         demands = self.net_.all_demands(matrix)
         picked = _reference(labels[learn], names[learn], self.random_state)
@@ -127,7 +138,7 @@ class OutcomeClassifier(BaseEstimator):  # type: ignore[misc]
         """(n, members, models): what each member says, fallen back to the base where it is new."""
         check_is_fitted(self)
         matrix = self.vectorizer_.transform_features(rows)
-        logits = _logits(self.net_.all_demands(matrix), self.theta_)
+        logits = _logits(self.net_.exact_demands(matrix), self.theta_)
         known = self.known(rows, matrix)
         return np.asarray(self.base_ + known[:, None, None] * (logits - self.base_))
 
@@ -137,6 +148,7 @@ class OutcomeClassifier(BaseEstimator):  # type: ignore[misc]
             return np.ones(len(rows))
         if matrix is None:
             matrix = self.vectorizer_.transform_features(rows)
+        matrix = matrix.astype(np.float64)
         known = self.familiar_.known
         return np.array(
             [known(x[:N_DENSE], row.structure) for x, row in zip(matrix, rows, strict=True)]

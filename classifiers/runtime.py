@@ -191,7 +191,7 @@ def _score(
     learned: Learned | None,
     seen: Seen,
 ) -> Score:
-    p, draws, base = belief
+    p, draws, base, tokens_unread = belief
     graded = 0
     if learned is not None:
         p = min(1.0, max(0.0, p + learned.shift))
@@ -200,7 +200,10 @@ def _score(
         draws = [min(1.0, max(0.0, p + learned.spread * (draw - middle))) for draw in draws]
         graded = learned.graded
     kind = seen.kind if seen.known else ""
-    return Score(p, tokens[0], tokens[1], basis, tuple(draws), base, graded, seen.known, kind)
+    output, reasoning = tokens
+    return Score(
+        p, output, reasoning, basis, tuple(draws), base, graded, seen.known, kind, tokens_unread
+    )
 
 
 def load_scorer(source: Path | str | IO[bytes]) -> Scorer:

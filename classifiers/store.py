@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
@@ -95,6 +96,7 @@ class Weights:
             "dense_mean": (N_DENSE,),
             "dense_inverse": (N_DENSE,),
             "w1": (N_INPUT, members * width),
+            "w2": (members, width, demands),
             "b1": (members * width,),
             "skip": (N_INPUT, members * demands),
             "theta": (members, demands + 1, profiles),
@@ -207,12 +209,13 @@ def read_arrays(source: Path | IO[bytes]) -> dict[str, npt.NDArray[Any]]:
     Raises:
         ValueError: not such a file, or a broken one; OSError: it cannot be read.
     """
-    try:
-        found = np.load(source, allow_pickle=False)
-        if not isinstance(found, np.lib.npyio.NpzFile):
-            raise ValueError("a lone array")
-        with found as arrays:
-            return {name: np.asarray(arrays[name]) for name in arrays.files}
+    try:  # opened here: numpy leaves a file that it cannot read open
+        with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
+            found = np.load(file, allow_pickle=False)
+            if not isinstance(found, np.lib.npyio.NpzFile):
+                raise ValueError("a lone array")
+            with found as arrays:
+                return {name: np.asarray(arrays[name]) for name in arrays.files}
     except OSError:
         raise
     except Exception:  # noqa: BLE001  what numpy and zipfile raise for broken bytes has no end

@@ -28,7 +28,8 @@ class Scale:
     def before_reading(self, quote: Quote) -> float:
         """Its utility as far as it is known without the prompt."""
         known = quote.quality if quote.base_quality is None else quote.base_quality
-        return known * self.worth - self.price * quote.cost - self._wait(quote)
+        cost = quote.cost if quote.base_cost is None else quote.base_cost
+        return known * self.worth - self.price * cost - self._wait(quote)
 
     def _wait(self, quote: Quote) -> float:
         return self.second * (quote.seconds or 0.0)

@@ -18,7 +18,8 @@ class Quote:
     """One candidate as a policy sees it: its name, its chance to be right, its forecast cost.
 
     `quality` is P(correct) in [0, 1] of this prompt and `quality_se` its standard error;
-    `base_quality` is P(correct) of the candidate before the prompt is read (None: unknown).
+    `base_quality` and `base_cost` are P(correct) and the expected cost before the prompt is read,
+    but for its input tokens (None: unknown).
     Costs are pico-dollars (1e-12 USD) of the whole request: `cost` the expected one, `cost_p90`
     exceeded once in ten, `cost_ceiling` never exceeded, for it is what would be reserved.
     `seconds` is the expected time to the whole answer (None: unknown). `region` is where the host
@@ -34,6 +35,7 @@ class Quote:
     self_hosted: bool = False
     quality_se: float = 0.0
     base_quality: float | None = None
+    base_cost: int | None = None
     seconds: float | None = None
     thinking: bool = False
     region: str = ""

@@ -152,6 +152,7 @@ def _quote(
         self_hosted=candidate.self_hosted,
         quality_se=forecast.quality_se,
         base_quality=forecast.base_quality,
+        base_cost=forecast.base_cost,
         seconds=services.seconds(candidate, score.output_tokens.mean),
         thinking=candidate.thinking,
         region=candidate.region,

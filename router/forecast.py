@@ -96,7 +96,7 @@ def forecast(
         if cause:
             notes.append(f"max_tokens set to {limit:,}: {cause}")
     if rates is None or dearest is None:
-        amounts: tuple[int | None, ...] = (None, None, None, None)
+        amounts: tuple[int | None, ...] = (None,) * 5
     else:
         amounts = (
             *(
@@ -108,7 +108,12 @@ def forecast(
                     ),
                     rates,
                 ).pico
-                for tokens in (output.mean, output.p50, output.p90)
+                for tokens in (
+                    output.mean if score.base_tokens is None else score.base_tokens,
+                    output.mean,
+                    output.p50,
+                    output.p90,
+                )
             ),
             ceiling(bound, limit, dearest),
         )
@@ -121,14 +126,15 @@ def forecast(
         output_tokens=output,
         reasoning_tokens=score.reasoning_tokens,
         max_tokens=limit,
-        cost=amounts[0],
-        cost_p50=amounts[1],
-        cost_p90=amounts[2],
-        cost_ceiling=amounts[3],
+        cost=amounts[1],
+        cost_p50=amounts[2],
+        cost_p90=amounts[3],
+        cost_ceiling=amounts[4],
         rates_id=rates.id if rates else "",
         notes=tuple(notes),
         quality_se=spread(score.draws),
         base_quality=None if score.base is None else float(score.base),
+        base_cost=amounts[0],
         known=float(score.known),
         task=score.task,
         graded=score.graded,

@@ -112,9 +112,9 @@ class Cost:
 class Forecast:
     """What one candidate would do with a request, known before it is sent.
 
-    `quality` is P(correct), `quality_se` its standard error, `base_quality` what it was before the
-    prompt was read. `basis` says on what they rest: learned (from `graded` answers of yours),
-    trained, placed or prior. `known`, from 0 to 1, is how much the prompt is like those trained
+    `quality` is P(correct), `quality_se` its standard error, `base_quality` and `base_cost` what it
+    and the expected cost were before the prompt was read. `basis` says on what they rest: trained,
+    placed or prior; `graded` counts your own answers that moved them. `known`, from 0 to 1, is how much the prompt is like those trained
     on, `task` the kind of task it looks like.
 
     Costs are pico-dollars: `cost` expected, `cost_p50`/`cost_p90` quantiles, `cost_ceiling` what
@@ -138,6 +138,7 @@ class Forecast:
     notes: tuple[str, ...] = ()
     quality_se: float = 0.0
     base_quality: float | None = None
+    base_cost: int | None = None
     known: float = 1.0
     task: str = ""
     graded: int = 0

@@ -39,8 +39,9 @@ class Kernel:
 
     `level` is wrong alike everywhere, `prior` in proportion to `lean`, `demand` linear in what is
     demanded, `near` common to neighbours within `length`, `route` common to one kind of traffic.
-    A prompt just like the prior's training data loses the share `trust` of its variance. `noise`
-    is the variance of a grade about its probability.
+    A prompt just like the prior's training data loses the share `trust` of its variance: with 0.7
+    APGR was 0.004 better where the prior knew the traffic, and 0.03 worse at 10 and 30 answers
+    where it only seemed to. `noise` is the variance of a grade about its probability.
     """
 
     level: float = 0.3
@@ -49,7 +50,7 @@ class Kernel:
     near: float = 0.3
     length: float = 1.0
     route: float = 0.3
-    trust: float = 0.7
+    trust: float = 0.3
     noise: float = 0.16
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import pinvh
 from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import LogisticRegression
 
@@ -12,6 +13,8 @@ from classifiers.features import N_DENSE
 
 LEAST = 100
 """A kind with fewer prompts has no distribution of its own."""
+LEAST_VARIANCE = 1e-4
+"""Of a direction in which the prompts of a kind are all alike."""
 
 
 def fit_kinds(
@@ -33,7 +36,7 @@ def fit_kinds(
     for name in names:
         found = LedoitWolf().fit(matrix[kinds == name, :N_DENSE])
         centres.append(found.location_)
-        whiten.append(np.linalg.cholesky(found.precision_).T)
+        whiten.append(np.linalg.cholesky(pinvh(_proper(found.covariance_))).T)
     inside = np.isin(kinds.astype(str), names)
     if len(names) > 1:
         model = LogisticRegression(C=0.02, max_iter=200)
@@ -48,7 +51,13 @@ def fit_kinds(
     return Familiar(
         names=tuple(names),
         centres=np.array(centres, dtype=np.float32),
-        whiten=np.array(whiten, dtype=np.float32),
+        whiten=np.array(whiten).astype(np.float16).astype(np.float32),  # as it is shipped
         weights=np.ascontiguousarray(coef.T, dtype=np.float32),
         bias=np.asarray(bias, dtype=np.float32),
     )
+
+
+def _proper(covariance: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """With no direction of less than the least variance, so that it has an inverse."""
+    missing = LEAST_VARIANCE - float(np.linalg.eigvalsh(covariance)[0])
+    return covariance + max(0.0, missing) * np.eye(len(covariance))
