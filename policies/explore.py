@@ -77,7 +77,8 @@ class explore:  # noqa: N801 - used like a function
             ranking=(drawn, *(name for name in found.ranking if name != drawn)),
             reason=f"{said}; else {found.chosen}: {found.reason}",
             rejected=rejected,
-            escalation=tuple(name for name in found.escalation if name != drawn),
+            # a cascade climbs from its own first stage: from another it may climb down
+            escalation=found.escalation if drawn == found.chosen else (),
         )
 
     def _percent(self) -> str:

@@ -36,6 +36,11 @@ def learned(
         ConfigError: the scorer does not learn.
     """
     able = learner(scorer)
+    if isinstance(examples, (str, bytes)) or not isinstance(examples, Iterable):
+        raise InvalidRequestError(
+            f"examples: expected (messages, model, score) each, got {type(examples).__name__}",
+            param="examples",
+        )
     checked = [_checked(i, example, catalog, tags, now) for i, example in enumerate(examples)]
     for prompt, profile, grade, tenant in checked:
         able.learn(prompt, profile, grade, tenant=tenant)
@@ -57,6 +62,11 @@ def _checked(
     if not isinstance(own, Mapping):
         raise InvalidRequestError(
             f"{where}: expected tags such as {{'task': 'summary'}}, got {type(own).__name__}",
+            param="examples",
+        )
+    if bad := [k for k, v in own.items() if not (isinstance(k, str) and isinstance(v, str))]:
+        raise InvalidRequestError(
+            f"{where}: expected tags as texts by name, the one of {bad[0]!r} is not",
             param="examples",
         )
     if isinstance(messages, str):

@@ -60,7 +60,7 @@ class DecisionRecord:
         """
         try:
             row = json.loads(text)
-        except ValueError as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise RecordError(f"{_ENVELOPE}, got no JSON: {error}") from None
         if not isinstance(row, dict):
             raise RecordError(f"{_ENVELOPE}, got {type(row).__name__}")
@@ -75,7 +75,7 @@ class DecisionRecord:
                     "decision": _decision(row["decision"]),
                 }
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise RecordError(f"{_ENVELOPE}: {type(error).__name__}: {error}") from None
 
     def replay(self, policy: Policy | None = None) -> Decision:
@@ -89,7 +89,13 @@ class DecisionRecord:
         """
         if not self.quotes:
             return self.decision
-        return completed((policy or self._policy())(self.quotes, self.context), self.obstacles)
+        own = self._policy() if policy is None else policy
+        try:
+            return completed(own(self.quotes, self.context), self.obstacles)
+        except (TypeError, ValueError, AttributeError) as error:
+            if policy is not None:
+                raise
+            raise RecordError(f"{_ENVELOPE}: {type(error).__name__}: {error}") from None
 
     def replays(self, policy: Policy | None = None) -> bool:
         """Whether deciding again gives the recorded decision, equal to the last bit.
@@ -109,7 +115,7 @@ class DecisionRecord:
 
         try:
             return from_spec(self.policy)
-        except ValueError as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise RecordError(f"policy: {error}") from None
 
 
