@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks._routing_data import Array, Bench, Names, Rows
+from classifiers.ability import place_one
 from classifiers.features import Features, featurize
 from classifiers.outcome import OutcomeClassifier
 from classifiers.runtime import Reading, Scorer
 from classifiers.store import shipped_placements
 from classifiers.training.dataset import KINDS
-from classifiers.training.fitting import place_one, plain_weights
+from classifiers.training.fitting import plain_weights
 from classifiers.training.split import is_calibration
 from classifiers.words import load_words
 

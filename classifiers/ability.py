@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -147,6 +148,46 @@ def like(theta: Array, population: Population, gain: float = 0.0) -> Population:
     return Population(mean, cov)
 
 
+def place_one(
+    published: Mapping[str, float],
+    demands: Mapping[str, npt.NDArray[Any]],
+    populations: Sequence[Population],
+    relative: Array | None = None,
+    gain: float = 0.0,
+) -> Array:
+    """Abilities (K, D + 1) of one model from published scores by benchmark.
+
+    `relative` (K, D + 1) are those of the model it is like, `gain` logits better; None: of models
+    in general.
+
+    Raises:
+        ValueError: a score is not between 0 and 1.
+    """
+    found = []
+    for k, population in enumerate(populations):
+        nearest = population.mean if relative is None else relative[k]
+        prior = like(nearest, population, gain)
+        scores = [
+            Published(demands[name][:, k].astype(np.float64), value)
+            for name, value in published.items()
+        ]
+        found.append(place(scores, prior)[0])
+    return np.stack(found)
+
+
 def means(demands: Mapping[str, Array], theta: Array) -> dict[str, float]:
     """Mean P(correct) of one model on each benchmark's prompts."""
     return {name: float(sigmoid(with_bias(z) @ theta).mean()) for name, z in demands.items()}
+
+
+def logits_of(demands: Any, theta: Array) -> Array:
+    """(n, K, D) and (K, D + 1, M) to (n, K, M)."""
+    inner = np.einsum("nkd,kdm->nkm", demands.astype(np.float64), theta[:, :-1], optimize=True)
+    return np.asarray(inner + theta[:, -1])
+
+
+def base_logits(reference: Mapping[Any, Any], theta: Array) -> Array:
+    """(K, M): each model's logit of being right before the prompt is read, all kinds alike."""
+    means = [sigmoid(logits_of(z, theta)).mean(axis=0) for z in reference.values()]
+    mean = np.clip(np.mean(means, axis=0), 1e-4, 1 - 1e-4)
+    return np.asarray(np.log(mean / (1 - mean)))

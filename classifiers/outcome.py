@@ -10,10 +10,10 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
-from classifiers.ability import fit_all
+from classifiers.ability import base_logits, fit_all, logits_of
 from classifiers.calibration import platt, sigmoid
 from classifiers.demand import DemandNet
-from classifiers.features import N_DENSE, Features
+from classifiers.features import Features
 from classifiers.prompt import Prompt
 from classifiers.training.kinds import LEAST, fit_kinds
 from classifiers.vectorizer import PromptVectorizer
@@ -92,7 +92,7 @@ class OutcomeClassifier(BaseEstimator):  # type: ignore[misc]
             self._fit(rows, grades, names, labels, learn)
             judged = [rows[i] for i in np.flatnonzero(held).tolist()]
             matrix = self.vectorizer_.transform_features(judged)
-            lines = _lines(_logits(self.net_.all_demands(matrix), self.theta_), grades[held])
+            lines = _lines(logits_of(self.net_.all_demands(matrix), self.theta_), grades[held])
         self._fit(rows, grades, names, labels, np.arange(len(rows)))
         if lines is not None:
             self.theta_ *= lines[:, 0]
@@ -138,7 +138,7 @@ class OutcomeClassifier(BaseEstimator):  # type: ignore[misc]
         """(n, members, models): what each member says, fallen back to the base where it is new."""
         check_is_fitted(self)
         matrix = self.vectorizer_.transform_features(rows)
-        logits = _logits(self.net_.exact_demands(matrix), self.theta_)
+        logits = logits_of(self.net_.exact_demands(matrix), self.theta_)
         known = self.known(rows, matrix)
         return np.asarray(self.base_ + known[:, None, None] * (logits - self.base_))
 
@@ -150,9 +150,7 @@ class OutcomeClassifier(BaseEstimator):  # type: ignore[misc]
             matrix = self.vectorizer_.transform_features(rows)
         matrix = matrix.astype(np.float64)
         known = self.familiar_.known
-        return np.array(
-            [known(x[:N_DENSE], row.structure) for x, row in zip(matrix, rows, strict=True)]
-        )
+        return np.array([known(x, row.structure) for x, row in zip(matrix, rows, strict=True)])
 
     def predict_proba(self, X: Sequence[str | Prompt]) -> Array:  # noqa: N803
         """(n, M): P(correct) of each model."""
@@ -173,19 +171,6 @@ def _lines(logits: Array, grades: npt.NDArray[np.float32]) -> Array:
         if seen.sum() >= 50:
             lines[m] = platt(mean[seen, m], grades[seen, m].astype(np.float64), 20.0)
     return lines
-
-
-def _logits(demands: Any, theta: Array) -> Array:
-    """(n, K, D) and (K, D + 1, M) to (n, K, M)."""
-    inner = np.einsum("nkd,kdm->nkm", demands.astype(np.float64), theta[:, :-1], optimize=True)
-    return np.asarray(inner + theta[:, -1])
-
-
-def base_logits(reference: dict[str, Any], theta: Array) -> Array:
-    """(K, M): each model's logit of being right before the prompt is read, all kinds alike."""
-    means = [sigmoid(_logits(z, theta)).mean(axis=0) for z in reference.values()]
-    mean = np.clip(np.mean(means, axis=0), 1e-4, 1 - 1e-4)
-    return np.asarray(np.log(mean / (1 - mean)))
 
 
 def _reference(kinds: Any, groups: Any, seed: int) -> dict[str, npt.NDArray[np.int64]]:

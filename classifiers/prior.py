@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from statistics import NormalDist
 from typing import NamedTuple
 from zlib import crc32
@@ -11,12 +12,13 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.familiar import known_at
+from classifiers.ability import Population, base_logits, place_one
+from classifiers.familiar import LENGTH, known_at
 from classifiers.features import N_DENSE
 from classifiers.placement import THINKING_SUFFIX, ZERO, Placements, logistic, scaled
 from classifiers.scores import Quantiles
 from classifiers.spread import LOG_SPREAD_RANGE, quantiles_of
-from classifiers.store import HEAD, N_INPUT, SCALED, THINKING, Weights
+from classifiers.store import HEAD, N_INPUT, POOL, SCALED, THINKING, Weights
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -147,6 +149,11 @@ class Prior:
         """Profiles that rest on this basis."""
         return tuple(name for name, p in self._profiles.items() if p.basis == basis)
 
+    @property
+    def known_names(self) -> frozenset[str]:
+        """All profiles that are not made up for a name never heard of."""
+        return frozenset(self._profiles)
+
     def profile(self, name: str) -> Profile:
         """The profile of a name; one never heard of is a middling model, thinking or not."""
         found = self._profiles.get(name)
@@ -154,6 +161,49 @@ class Prior:
             average = PRIOR_THINKING if name.endswith(THINKING_SUFFIX) else PRIOR
             found = self._profiles[average]._replace(noise=noise_of(name, self.members))
         return found
+
+    def placed(
+        self,
+        name: str,
+        published: Mapping[str, float],
+        relative: str | None = None,
+        gain: float = 0.0,
+        tokens: float | None = None,
+    ) -> Prior:
+        """The same with one more profile, placed by published scores; see `Scorer.place`."""
+        weights = self.weights
+        demands = {
+            kind: weights.benchmark_demands[at].astype(np.float64)
+            for at, kind in enumerate(weights.benchmarks)
+        }
+        if unknown := sorted(set(published) - set(demands)):
+            raise ValueError(f"expected scores of {', '.join(demands)}; got {unknown[0]!r}")
+        populations = [
+            Population(mean, cov) for mean, cov in zip(weights.mean, weights.cov, strict=True)
+        ]
+        near = None if relative is None else self.profile(relative).theta.astype(np.float64)
+        theta = place_one(published, demands, populations, near, gain)
+        reference = dict(enumerate(weights.kind_demands.astype(np.float64)))
+        like = self.profile(PRIOR if relative is None else relative)
+        shift = 0.0
+        if tokens is not None:
+            usual = self._lengths(self._usual, [like])[0][0].mean
+            shift = math.log(tokens / usual)
+        new = copy(self)
+        new._profiles = self._profiles | {
+            name: Profile(
+                theta=theta.astype(np.float32),
+                base=base_logits(reference, theta[:, :, None])[:, 0].astype(np.float32),
+                noise=noise_of(name, self.members),
+                basis="placed",
+                floor="",
+                length_kind=POOL if tokens is not None else like.length_kind,
+                length_ref=like.length_ref,
+                length_value=shift if tokens is not None else like.length_value,
+            )
+        }
+        new._stacks = {}
+        return new
 
     def see(self, x: F32, structure: F32) -> Seen:
         """Run the networks."""
@@ -167,7 +217,8 @@ class Prior:
         square = min(np.add.reduce(white * white, axis=1).tolist()) / white.shape[1]
         lengths = first[self._length] + hidden[self._length_hidden] @ self._length_coef
         kind = self.weights.kinds[int(first[self._kind].argmax())]
-        return Seen(demands, known_at(square, structure), kind, lengths.tolist())
+        known = known_at(square, structure, float(x[LENGTH]), bool(x[N_DENSE:].any()))
+        return Seen(demands, known, kind, lengths.tolist())
 
     def scaled_demands(self, seen: Seen) -> F32:
         """Demands as a vector of length about 1, for telling how alike prompts are."""

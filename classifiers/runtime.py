@@ -5,11 +5,17 @@ Numpy only, no scikit-learn; nothing is read from disk after loading.
 
 from __future__ import annotations
 
+import json
+import os
 import threading
+from array import array
 from collections.abc import Mapping, Sequence
 from copy import copy
+from io import BytesIO
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
+from weakref import WeakSet
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +42,9 @@ MAX_PROFILES = 1000
 HAND_WEIGHT = 1.5
 """How much form counts beside meaning when prompts are held against each other; of 0.5, 1 and
 1.5, the best on three sources left out, at 30 to 1,000 answers."""
+
+FEW_ANSWERS = 3.0
+"""Answers at which half of what they say is heard: one bad grade must not turn all traffic."""
 
 F32 = npt.NDArray[np.float32]
 
@@ -73,17 +82,29 @@ class Scorer:
         self._words = words
         self._learning = learning if learning is not None else Learning()
         self._digest = weights.digest()
+        self._chain = array("I")
+        self._added: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        _alive.add(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        file = BytesIO()
+        self.save(file)
+        return _unpickled, (file.getvalue(),)
 
     def fresh(self) -> Scorer:
         """A scorer of the same weights, sharing their arrays, that has learned nothing."""
         new = copy(self)
-        new._learning = Learning()
+        new._learning, new._chain, new._added = Learning(), array("I"), {}
+        new._lock = threading.Lock()
+        _alive.add(new)
         return new
 
     @property
     def version(self) -> str:
-        """The weights and how many answers were learned: two of the same version score alike."""
-        return f"{self._digest}+{self._learning.seq}"
+        """The weights, how many answers were learned, and a digest of just these answers."""
+        chain = self._chain
+        return f"{self._digest}+{len(chain)}" + (f".{chain[-1]:08x}" if chain else "")
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -142,12 +163,62 @@ class Scorer:
         """Learn that `profile` answered this prompt with this grade, 0 (wrong) to 1 (right).
 
         Raises:
-            ValueError: a grade outside [0, 1], or not a prompt.
+            ValueError: a grade outside [0, 1], not a prompt, or a name that is no text.
         """
+        for what, name in (("profile", profile), ("tenant", tenant)):
+            if not isinstance(name, str):
+                raise ValueError(f"{what}: expected a text, got {type(name).__name__}")
         reading = prompt if isinstance(prompt, Reading) else self.read(prompt)
         seen = self._prior.see(reading.x, reading.structure)
         (belief,) = self._prior.beliefs(seen, [profile])
-        self._learning.learn(tenant, profile, self._point(reading, seen), belief.p, grade)
+        point = self._point(reading, seen)
+        with self._lock:
+            self._learning.learn(tenant, profile, point, belief.p, grade)
+            past = self._chain[-1] if self._chain else 0
+            what = f"{tenant}\0{profile}\0{reading.route}\0{float(grade)!r}"
+            link = crc32(what.encode("utf-8", "surrogatepass"), past)
+            self._chain.append(crc32(reading.x.tobytes(), link))
+
+    def place(
+        self,
+        profile: str,
+        published: Mapping[str, float],
+        *,
+        like: str | None = None,
+        gain: float = 0.0,
+        mean_tokens: float | None = None,
+    ) -> None:
+        """Place a model by published accuracies in (0, 1), by benchmark (`benchmarks`).
+
+        `like` names a profile that it is near, `gain` logits better; without it, models in
+        general are. `mean_tokens` is the usual length of its answers. Its own graded answers move
+        it from there.
+
+        >>> from classifiers import load_default
+        >>> scorer = load_default()
+        >>> scorer.place("my-moe", {"mmlu_pro": 0.71, "gsm8k": 0.93}, mean_tokens=300)
+        >>> scorer.score("What is 12 * 12?", ["my-moe"])["my-moe"].basis
+        'placed'
+
+        Raises:
+            ValueError: an unknown benchmark or profile, or a score outside (0, 1).
+        """
+        if not isinstance(profile, str) or not profile:
+            raise ValueError(f"profile: expected a name, got {profile!r}")
+        if like is not None and like not in self._prior.known_names:
+            raise ValueError(f"like: expected a profile of this scorer, got {like!r}")
+        if not published and like is None:
+            raise ValueError("expected a published score, or a profile that it is like")
+        if mean_tokens is not None and not mean_tokens > 0:
+            raise ValueError(f"mean_tokens: expected above 0, got {mean_tokens!r}")
+        given = (dict(published), like, gain, mean_tokens)
+        self._prior = self._prior.placed(profile, *given)
+        self._added[profile] = given
+
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        """Benchmarks whose published scores can place a model."""
+        return self._prior.weights.benchmarks
 
     def rollback(self, version: str) -> int:
         """Forget what was learned after `version`; returns how many answers these were.
@@ -155,22 +226,39 @@ class Scorer:
         Raises:
             ValueError: a version of other weights, or one that is yet to come.
         """
-        digest, _, seq = version.partition("+")
-        if digest != self._digest or not seq.isdigit() or int(seq) > self._learning.seq:
-            raise ValueError(
-                f"expected a version of these weights up to {self.version!r}, got {version!r}"
-            )
-        return self._learning.rollback(int(seq))
+        with self._lock:
+            seq = _seq_of(version, self._digest, self._chain)
+            if seq is None:
+                raise ValueError(
+                    f"expected a version that led to {self.version!r}, got {version!r}"
+                )
+            del self._chain[seq:]
+            return self._learning.rollback(seq)
 
     def status(self) -> list[Status]:
         """How well the answers of each tenant and profile were foretold, prior and learned."""
         return self._learning.status()
 
     def save(self, target: Path | str | IO[bytes]) -> None:
-        """Write weights and what was learned into one file (npz); no prompt text is in it."""
-        place = Path(target) if isinstance(target, str) else target
-        state = {f"learned_{name}": value for name, value in self._learning.state().items()}
-        save(self._prior.weights, place, **state)
+        """Write weights and what was learned into one file (npz), whole or not at all.
+
+        No prompt is in it; the names of tenants and routes are.
+        """
+        with self._lock:
+            state = {f"learned_{name}": value for name, value in self._learning.state().items()}
+            state["chain"] = np.array(self._chain, dtype=np.uint32)
+            state["added"] = np.array(json.dumps(self._added, sort_keys=True))
+        if not isinstance(target, (str, Path)):
+            save(self._prior.weights, target, **state)
+            return
+        place = Path(target)
+        part = place.with_name(f"{place.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                save(self._prior.weights, file, **state)
+            part.replace(place)
+        finally:
+            part.unlink(missing_ok=True)
 
     def _point(self, reading: Reading, seen: Seen) -> Point:
         hand = reading.x[:N_DENSE] * np.float32(HAND_WEIGHT / np.sqrt(N_DENSE))
@@ -194,11 +282,13 @@ def _score(
     p, draws, base, tokens_unread = belief
     graded = 0
     if learned is not None:
-        p = min(1.0, max(0.0, p + learned.shift))
-        base = min(1.0, max(0.0, base + learned.base_shift))
-        middle = sum(draws) / len(draws)
-        draws = [min(1.0, max(0.0, p + learned.spread * (draw - middle))) for draw in draws]
         graded = learned.graded
+        heard = graded / (graded + FEW_ANSWERS)
+        p = min(1.0, max(0.0, p + heard * learned.shift))
+        base = min(1.0, max(0.0, base + heard * learned.base_shift))
+        middle = sum(draws) / len(draws)
+        spread = 1.0 - heard * (1.0 - learned.spread)
+        draws = [min(1.0, max(0.0, p + spread * (draw - middle))) for draw in draws]
     kind = seen.kind if seen.known else ""
     output, reasoning = tokens
     return Score(
@@ -220,8 +310,54 @@ def load_scorer(source: Path | str | IO[bytes]) -> Scorer:
         if name.startswith("learned_")
     }
     learning = Learning.from_state(state) if state else None
-    return Scorer(weights_from(arrays), shipped_placements(), load_words(), learning)
+    scorer = Scorer(weights_from(arrays), shipped_placements(), load_words(), learning)
+    scorer._chain = array("I", arrays["chain"].tolist() if "chain" in arrays else [])
+    if len(scorer._chain) != (learning.seq if learning else 0):
+        raise ValueError("the scorer's file does not hold as many answers as it says")
+    added = json.loads(str(arrays["added"])) if "added" in arrays else {}
+    for name, (published, near, gain, tokens) in added.items():
+        scorer.place(name, published, like=near, gain=gain, mean_tokens=tokens)
+    return scorer
 
+
+def _unpickled(content: bytes) -> Scorer:
+    return load_scorer(BytesIO(content))
+
+
+def _seq_of(version: object, digest: str, chain: array[int]) -> int | None:
+    """How many answers a version had learned; None if it did not lead here."""
+    own, _, rest = str(version).partition("+")
+    count, _, link = rest.partition(".")
+    if own != digest or not count.isdigit() or int(count) > len(chain):
+        return None
+    expected = f"{chain[int(count) - 1]:08x}" if int(count) else ""
+    return int(count) if link == expected else None
+
+
+def _before_fork() -> None:
+    """Let no other thread be in the middle of learning: a child would inherit half of it."""
+    _forking.acquire()
+    _held.extend(_alive)
+    for scorer in _held:
+        scorer._lock.acquire()
+        scorer._learning.lock.acquire()
+
+
+def _after_fork() -> None:
+    for scorer in _held:
+        scorer._learning.lock.release()
+        scorer._lock.release()
+    _held.clear()
+    _forking.release()
+
+
+_alive: WeakSet[Scorer] = WeakSet()
+_held: list[Scorer] = []
+_forking = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )
 
 _default: Scorer | None = None
 _lock = threading.Lock()

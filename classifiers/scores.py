@@ -21,10 +21,10 @@ class Score:
     """What one candidate is expected to do with one prompt.
 
     `p_correct` is P(correct); `draws` are a few equally likely values of it, whose spread says how
-    sure it is. Draws are paired: the k-th of one candidate belongs to the k-th of another, so the
-    spread of their differences is that of the gain. `base` is P(correct) before the prompt is
-    read, `base_tokens` the mean output tokens. `output_tokens` is all that is billed as output, reasoning included;
-    `reasoning_tokens` is that part of it.
+    sure it is. Draws are paired: the k-th of one candidate belongs to the k-th of another, so
+    the spread of their differences is that of the gain. `base` is P(correct) before the prompt
+    is read, `base_tokens` the mean output tokens. `output_tokens` is all that is billed as
+    output, reasoning included; `reasoning_tokens` is that part of it.
 
     `basis` says where the numbers come from: "trained" (public graded answers of this very model),
     "placed" (published scores), "prior" (nothing is known of the model); `graded` counts the

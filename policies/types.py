@@ -66,11 +66,12 @@ class Purse:
 class Context:
     """What a policy may know besides the quotes.
 
-    `now` is an aware UTC instant. `remaining` is what the tightest budget still holds, in
-    pico-dollars (None: no budget); `purses` are all budgets with their windows. `tags` are the
-    caller's own labels of the request. `draw` is a number in [0, 1) that follows from the request
-    id: the only chance a policy has, so that a decision can be replayed. `streaming` says that the
-    caller gets the answer while it is made, `verifiable` that a verifier will judge it.
+    `now` is an aware UTC instant. `remaining` is what the tightest budget still holds, in pico-
+    dollars (None: no hard budget); `purses` are all budgets with their windows, soft ones too.
+    `tags` are the caller's own labels of the request. `draw` is a number in [0, 1) that
+    follows from the request id: the only chance a policy has, so that a decision can be
+    replayed. `streaming` says that the caller gets the answer while it is made, `verifiable`
+    that a verifier will judge it.
     """
 
     now: datetime

@@ -110,7 +110,7 @@ def decide(
         for name, known in forecasts.items():
             if known.cost is None:
                 obstacles[name] = "its price is not known: give its rates in an overlay"
-    context = _context(request, services, hard, now)
+    context = _context(request, services, tuple(zip(holds, balances, strict=True)), now)
     decision = completed(_choose(services, quotes, context, forecasts), obstacles)
     if not decision.ranking:
         raise NoCandidateError(
@@ -164,11 +164,12 @@ def _quote(
 def _context(
     request: Request,
     services: Services,
-    hard: Sequence[tuple[Hold, Balance]],
+    held: Sequence[tuple[Hold, Balance]],
     now: datetime,
 ) -> Context:
     # A cap on this one request is no purse to be spared for others.
-    lasting = [(h, b) for h, b in hard if not h.key.startswith("request/")]
+    lasting = [(h, b) for h, b in held if not h.key.startswith("request/")]
+    left = [max(0, _left(h, b)) for h, b in lasting if h.hard]
     purses = tuple(
         Purse(
             limit=hold.limit,
@@ -180,7 +181,7 @@ def _context(
     )
     return Context(
         now=now,
-        remaining=min((purse.remaining for purse in purses), default=None),
+        remaining=min(left, default=None),
         tags=dict(request.tags),
         purses=purses,
         draw=draw_of(request.id),

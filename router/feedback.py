@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from router._locks import forkable
 from router.errors import AlreadyGradedError, InvalidRequestError, UnknownRequestError
 from router.scoring import Scorer, learner
 
@@ -32,7 +32,7 @@ class Memory:
     def __init__(self, size: int = 10_000) -> None:
         self._size = size
         self._kept: OrderedDict[str, Remembered] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = forkable(self)
 
     def __len__(self) -> int:
         return len(self._kept)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from router._locks import forkable
 
 _FADE = 0.95
 """Weight of what was known when an answer comes in: about the last twenty count."""
@@ -20,7 +20,7 @@ class Pace:
 
     def __init__(self) -> None:
         self._sums: dict[str, tuple[float, float, float, float, float]] = {}
-        self._lock = threading.Lock()
+        self._lock = forkable(self)
 
     def observe(self, endpoint: str, output_tokens: int, seconds: float) -> None:
         """Take in one finished answer."""

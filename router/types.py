@@ -112,10 +112,11 @@ class Cost:
 class Forecast:
     """What one candidate would do with a request, known before it is sent.
 
-    `quality` is P(correct), `quality_se` its standard error, `base_quality` and `base_cost` what it
-    and the expected cost were before the prompt was read. `basis` says on what they rest: trained,
-    placed or prior; `graded` counts your own answers that moved them. `known`, from 0 to 1, is how much the prompt is like those trained
-    on, `task` the kind of task it looks like.
+    `quality` is P(correct), `quality_se` its standard error, `base_quality` and `base_cost` what
+    it and the expected cost were before the prompt was read. `basis` says on what they rest:
+    trained, placed or prior; `graded` counts your own answers that moved them. `known`, from 0
+    to 1, is how much the prompt is like those trained on, `task` the kind of task it looks
+    like.
 
     Costs are pico-dollars: `cost` expected, `cost_p50`/`cost_p90` quantiles, `cost_ceiling` what
     is reserved: the whole input uncached and `max_tokens` of output. All are None when the

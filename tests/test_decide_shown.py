@@ -34,8 +34,8 @@ def test_quotes_carry_what_the_scorer_says():
     assert spread(()) == spread((0.3,)) == 0.0
 
 
-def test_purses_are_hard_budgets_with_windows():
-    """A cap of one request is none, nor is a soft budget; one without end has no window."""
+def test_purses_are_budgets_with_windows():
+    """A cap of one request is none; a soft budget is paced, too, but leaves nothing to spare."""
     budgets = [Budget("1", "day"), Budget("2"), Budget("3", "month", hard=False)]
     made = staged(reply("x"), budgets=budgets)
     ask(made)
@@ -45,6 +45,12 @@ def test_purses_are_hard_budgets_with_windows():
     assert context.purses == (
         Purse(limit=10**12, taken=spent, starts=day, ends=day + timedelta(days=1)),
         Purse(limit=2 * 10**12, taken=spent),
+        Purse(
+            limit=3 * 10**12,
+            taken=spent,
+            starts=datetime(2026, 11, 1, tzinfo=UTC),
+            ends=datetime(2026, 12, 1, tzinfo=UTC),
+        ),
     )
     assert context.remaining == 10**12 - spent
     assert staged(reply("x")).plan(ASK, budget="0.5").record.context.purses == ()

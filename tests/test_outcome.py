@@ -86,9 +86,8 @@ def test_what_is_fitted_is_what_ships(fitted, scorer) -> None:
     demands = weights.net.exact_demands(x)
     theta, base = weights.theta.astype(np.float64)[:, :, :3], weights.base.astype(np.float64)
     logits = np.einsum("nkd,kdm->nkm", demands, theta[:, :-1]) + theta[:, -1]
-    hand = x[:, : weights.centres.shape[1]].astype(np.float64)
-    known = weights.familiar.known
-    share = np.array([known(h, r.structure) for h, r in zip(hand, rows, strict=True)])
+    known, wide = weights.familiar.known, x.astype(np.float64)
+    share = np.array([known(one, r.structure) for one, r in zip(wide, rows, strict=True)])
     p = sigmoid((base[:, :3] + share[:, None, None] * (logits - base[:, :3])).mean(axis=1))
     assert p == pytest.approx(fitted.predict_features(rows), abs=1e-12)
 

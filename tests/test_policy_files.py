@@ -90,7 +90,7 @@ def test_presets_mean_what_they_say():
     """The presets, written as calls."""
     balanced = sparing(utility("0.01"), 0.05)
     assert load_policy("frugal") == cheapest()
-    assert load_policy("careful") == cheapest_adequate(0.8)
+    assert load_policy("careful") == cheapest_adequate(0.8, z=1.0)
     assert load_policy("balanced") == balanced
     assert load_policy("on-prem-first") == first_of(
         restrict(cheapest_adequate(0.6), self_hosted=True, min_quality=0.6), balanced

@@ -165,8 +165,7 @@ def test_float32_costs_nothing_that_matters(weights, prior, readings) -> None:
     for reading in readings:
         demands = weights.net.exact_demands(reading.x[None])[0]
         logits = np.einsum("kd,kdm->km", demands, theta[:, :-1]) + theta[:, -1]
-        hand = reading.x[: weights.centres.shape[1]].astype(float)
-        known = weights.familiar.known(hand, reading.structure)
+        known = weights.familiar.known(reading.x.astype(float), reading.structure)
         expected = sigmoid((base + known * (logits - base)).mean(axis=0))
         seen = prior.see(reading.x, reading.structure)
         found = prior.beliefs(seen, [weights.profiles[p] for p in at])

@@ -231,7 +231,7 @@ def test_rollback_restores_version_and_scores() -> None:
 def test_rollback_to_another_time_or_scorer_is_refused(version: str) -> None:
     """A version of other weights, or one yet to come."""
     scorer = taught(2)
-    with pytest.raises(ValueError, match="expected a version of these weights"):
+    with pytest.raises(ValueError, match="expected a version that led to"):
         scorer.rollback(version.format(digest=scorer.version.partition("+")[0]))
 
 
@@ -296,5 +296,5 @@ def test_one_scorer_serves_all_threads() -> None:
         thread.join()
     assert not failed
     assert all(one == quiet for one in found)
-    assert scorer.version.endswith("+80")
+    assert "+80." in scorer.version
     assert sum(status.graded for status in scorer.status()) == 80

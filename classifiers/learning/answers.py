@@ -57,6 +57,11 @@ class Learning:
         return type(self).from_state, arguments
 
     @property
+    def lock(self) -> Lock:
+        """What learning takes: to hold while a process forks."""
+        return self._lock
+
+    @property
     def seq(self) -> int:
         """How many answers were ever learned, less those rolled back."""
         return self._seq

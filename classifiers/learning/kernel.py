@@ -44,7 +44,7 @@ class Kernel:
     where it only seemed to. `noise` is the variance of a grade about its probability.
     """
 
-    level: float = 0.3
+    level: float = 0.2
     prior: float = 0.1
     demand: float = 0.1
     near: float = 0.3

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.ability import Population, Published, like, place
+from classifiers.ability import Population, base_logits, place_one
 from classifiers.calibration import conformal_quantile
 from classifiers.demand import DemandNet
 from classifiers.length import LengthForecaster
 from classifiers.linear import Array, Linear
-from classifiers.outcome import OutcomeClassifier, base_logits
+from classifiers.outcome import OutcomeClassifier
 from classifiers.placement import Placements
 from classifiers.spread import N_MEAN, spread_of, token_quantiles
 from classifiers.store import HEAD, POOL, SCALED, THINKING, Weights
@@ -192,30 +192,6 @@ def place_all(
             placement.gain,
         )
     return {name: known[name] for name in placements.profiles}
-
-
-def place_one(
-    published: Mapping[str, float],
-    demands: Mapping[str, npt.NDArray[np.float16]],
-    populations: list[Population],
-    relative: Array | None = None,
-    gain: float = 0.0,
-) -> Array:
-    """Abilities (K, D + 1) of one model from published scores by benchmark.
-
-    `relative` (K, D + 1) are those of the model it is like, `gain` logits better; None: of models
-    in general.
-    """
-    found = []
-    for k, population in enumerate(populations):
-        nearest = population.mean if relative is None else relative[k]
-        prior = like(nearest, population, gain)
-        scores = [
-            Published(demands[name][:, k].astype(np.float64), value)
-            for name, value in published.items()
-        ]
-        found.append(place(scores, prior)[0])
-    return np.stack(found)
 
 
 def plain_weights(fitted: OutcomeClassifier, models: list[str]) -> Weights:
