@@ -14,6 +14,7 @@ from classifiers.features import featurize
 from classifiers.placement import parse
 from classifiers.store import HEAD, POOL, SCALED, THINKING
 from classifiers.training import fitting
+from classifiers.training import lengths as lengths_of
 from classifiers.training.dataset import Outcomes, Prompts, grade_matrix, token_matrix
 from classifiers.training.fitting import place_one
 from classifiers.training.pooled import fit_pooled
@@ -120,7 +121,8 @@ def trained():
             patch.setattr(fitting, name, dict.fromkeys(PROFILES) if name == "PROFILES" else {})
         fitted, models = fitting.fit_outcomes(prompts, outcomes, train)
         matrix = fitted.vectorizer_.transform_features(prompts.features)
-        lengths = fitting.fit_lengths(prompts, outcomes, matrix, train)
+        patch.setattr(lengths_of, "PROFILES", dict.fromkeys(PROFILES))
+        lengths = lengths_of.fit_lengths(prompts, outcomes, matrix, train)
         weights = fitting.export(fitted, models, lengths, PLACEMENTS, prompts, train)
     return prompts, outcomes, weights, Scorer(weights, PLACEMENTS, load_words())
 

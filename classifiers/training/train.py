@@ -28,7 +28,8 @@ from classifiers.training.card import (
     left_out,
 )
 from classifiers.training.dataset import Outcomes, Prompts, load
-from classifiers.training.fitting import export, fit_lengths, fit_outcomes
+from classifiers.training.fitting import export, fit_outcomes
+from classifiers.training.lengths import fit_lengths
 from classifiers.words import load_words
 
 logger = logging.getLogger("classifiers.training.train")
