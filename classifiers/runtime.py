@@ -95,16 +95,23 @@ class Scorer:
     def fresh(self) -> Scorer:
         """A scorer of the same weights, sharing their arrays, that has learned nothing."""
         new = copy(self)
-        new._learning, new._chain, new._added = Learning(), array("I"), {}
+        new._learning, new._chain, new._added = Learning(), array("I"), dict(self._added)
         new._lock = threading.Lock()
         _alive.add(new)
         return new
 
     @property
     def version(self) -> str:
-        """The weights, how many answers were learned, and a digest of just these answers."""
+        """The weights, what was placed beside them, and just which answers were learned."""
         chain = self._chain
-        return f"{self._digest}+{len(chain)}" + (f".{chain[-1]:08x}" if chain else "")
+        return f"{self._origin}+{len(chain)}" + (f".{chain[-1]:08x}" if chain else "")
+
+    @property
+    def _origin(self) -> str:
+        """What scores rest on before anything is learned: weights, and models placed since."""
+        if not self._added:
+            return self._digest
+        return f"{self._digest}-{crc32(json.dumps(self._added, sort_keys=True).encode()):08x}"
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -212,8 +219,9 @@ class Scorer:
         if mean_tokens is not None and not mean_tokens > 0:
             raise ValueError(f"mean_tokens: expected above 0, got {mean_tokens!r}")
         given = (dict(published), like, gain, mean_tokens)
-        self._prior = self._prior.placed(profile, *given)
-        self._added[profile] = given
+        with self._lock:
+            self._prior = self._prior.placed(profile, *given)
+            self._added = {**self._added, profile: given}
 
     @property
     def benchmarks(self) -> tuple[str, ...]:
@@ -227,7 +235,7 @@ class Scorer:
             ValueError: a version of other weights, or one that is yet to come.
         """
         with self._lock:
-            seq = _seq_of(version, self._digest, self._chain)
+            seq = _seq_of(version, self._origin, self._chain)
             if seq is None:
                 raise ValueError(
                     f"expected a version that led to {self.version!r}, got {version!r}"

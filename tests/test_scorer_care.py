@@ -86,7 +86,10 @@ def test_a_model_is_placed_where_its_scores_say(scorer):
             scorer.place("x", wrong)
     with pytest.raises(ValueError, match="like"):
         scorer.place("x", {"mmlu_pro": 0.5}, like="nobody")
-    assert load_default().score(asked, ["low"])["low"].basis == "prior"
+    plain = load_default()
+    assert plain.score(asked, ["low"])["low"].basis == "prior"
+    assert scorer.version != plain.version
+    assert scorer.fresh().version == scorer.version
 
 
 @pytest.mark.parametrize("tenant", [5, None, ["a"]])
