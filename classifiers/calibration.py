@@ -61,3 +61,18 @@ def conformal_quantile(residuals: Array, level: float) -> float:
     n = residuals.size
     rank = min(n, math.ceil((n + 1) * level - 1e-9))
     return float(np.sort(residuals)[rank - 1])
+
+
+def censored_quantile(values: Array, truncated: npt.NDArray[np.bool_], level: float) -> float:
+    """`conformal_quantile` where some values are known only to be at least what they are.
+
+    Kaplan and Meier's estimate; the largest value when too many are truncated for the level.
+    """
+    if not truncated.any():
+        return conformal_quantile(values, level)
+    order = np.lexsort((truncated, values))
+    at_risk = np.arange(len(values), 0, -1)
+    alive = np.cumprod(1.0 - ~truncated[order] / at_risk)
+    wanted = level * (1.0 + 1.0 / len(values)) if level >= 0.5 else level
+    reached = np.flatnonzero(1.0 - alive >= wanted - 1e-9)
+    return float(values[order][reached[0] if reached.size else -1])

@@ -6,16 +6,10 @@ Pure Python on single numbers; the figures and their sources are in data/placeme
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, Literal
 
-from classifiers.scores import Quantiles
-
-Z90, Z99 = 1.2815515655446004, 2.3263478740408408
-ZERO = Quantiles(0.0, 0.0, 0.0, 0.0, 0.0)
 THINKING_SUFFIX = ":thinking"
 
 LengthKind = Literal["pool", "thinking", "scaled"]
@@ -27,22 +21,11 @@ def logistic(logit: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """A piecewise linear function, flat outside its points (x rising)."""
+class Anchor:
+    """What answers with thinking take on average, in tokens, on these (source, data set)."""
 
-    xs: tuple[float, ...]
-    ys: tuple[float, ...]
-
-    def __call__(self, x: float) -> float:
-        """The value at x."""
-        if x <= self.xs[0]:
-            return self.ys[0]
-        if x >= self.xs[-1]:
-            return self.ys[-1]
-        right = bisect_right(self.xs, x)
-        x0, x1 = self.xs[right - 1], self.xs[right]
-        y0, y1 = self.ys[right - 1], self.ys[right]
-        return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+    parts: tuple[tuple[str, str], ...]
+    mean_tokens: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +52,14 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Placements:
-    """All placed profiles, the prompts that stand for each benchmark, and how long thinking is."""
+    """All placed profiles, the prompts that stand for each benchmark, how long thinking is, and
+    what an asked effort makes of it: a factor by name.
+    """
 
     benchmarks: Mapping[str, tuple[tuple[str, str], ...]]
     profiles: Mapping[str, Placement]
-    log_thinking_tokens: Curve
-    log_sigma: float
-    reasoning_share: float
+    thinking: tuple[Anchor, ...]
+    effort: Mapping[str, float]
     note: str = field(default="", repr=False)
 
     def order(self) -> list[str]:
@@ -90,33 +74,6 @@ class Placements:
             left = [n for n in left if n not in ready]
         return done
 
-    def thinking_tokens(self, base_logit: float) -> Quantiles:
-        """Output tokens with reasoning, log-normal around the published means."""
-        log_mean = self.log_thinking_tokens(logistic(base_logit))
-        middle, sigma = log_mean - 0.5 * self.log_sigma**2, self.log_sigma
-        return Quantiles(
-            p10=math.exp(middle - Z90 * sigma),
-            p50=math.exp(middle),
-            p90=math.exp(middle + Z90 * sigma),
-            p99=math.exp(middle + Z99 * sigma),
-            mean=math.exp(log_mean),
-        )
-
-
-def scaled(quantiles: Quantiles, factor: float) -> Quantiles:
-    """Every figure times `factor`."""
-    q = quantiles
-    figures = (q.p10, q.p50, q.p90, q.p99, q.mean)
-    return Quantiles(*(figure * factor for figure in figures))
-
-
-def _curve(points: Sequence[Mapping[str, Any]], *, log: bool) -> Curve:
-    xs = tuple(float(point["p"]) for point in points)
-    if len(xs) < 2 or any(a >= b for a, b in pairwise(xs)):
-        raise ValueError("placements: a curve needs two points or more, with rising p")
-    values = (float(point["value"]) for point in points)
-    return Curve(xs, tuple(math.log(value) if log else value for value in values))
-
 
 def parse(document: Mapping[str, Any]) -> Placements:
     """Read the JSON document of placements.
@@ -124,8 +81,8 @@ def parse(document: Mapping[str, Any]) -> Placements:
     Raises:
         ValueError: another format, an unknown kind or benchmark, or a base that is not placed.
     """
-    if document.get("format") != "placements/2":
-        raise ValueError(f"expected format 'placements/2', got {document.get('format')!r}")
+    if document.get("format") != "placements/3":
+        raise ValueError(f"expected format 'placements/3', got {document.get('format')!r}")
     benchmarks = {
         name: tuple((str(a), str(b)) for a, b in parts)
         for name, parts in document["benchmarks"].items()
@@ -159,8 +116,17 @@ def parse(document: Mapping[str, Any]) -> Placements:
     return Placements(
         benchmarks=benchmarks,
         profiles=profiles,
-        log_thinking_tokens=_curve(document["thinking_tokens"]["points"], log=True),
-        log_sigma=float(document["log_sigma"]["value"]),
-        reasoning_share=float(document["reasoning_share"]["value"]),
+        thinking=_anchors(document["thinking_tokens"]["means"]),
+        effort={name: float(v["value"]) for name, v in document["effort"]["factors"].items()},
         note=str(document.get("note", "")),
     )
+
+
+def _anchors(means: Sequence[Mapping[str, Any]]) -> tuple[Anchor, ...]:
+    found = tuple(
+        Anchor(tuple((str(a), str(b)) for a, b in mean["parts"]), float(mean["value"]))
+        for mean in means
+    )
+    if not found or any(not anchor.mean_tokens > 0 or not anchor.parts for anchor in found):
+        raise ValueError("placements: thinking_tokens needs means above 0, each with its prompts")
+    return found

@@ -15,10 +15,8 @@ import numpy.typing as npt
 from classifiers.ability import Population, base_logits, place_one
 from classifiers.familiar import LENGTH, known_at
 from classifiers.features import N_DENSE
-from classifiers.placement import THINKING_SUFFIX, ZERO, Placements, logistic, scaled
-from classifiers.scores import Quantiles
-from classifiers.spread import LOG_SPREAD_RANGE, quantiles_of
-from classifiers.store import HEAD, N_INPUT, POOL, SCALED, THINKING, Weights
+from classifiers.placement import THINKING_SUFFIX, logistic
+from classifiers.store import N_INPUT, Weights
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -36,38 +34,32 @@ MAX_STACKS = 256
 
 
 class Profile(NamedTuple):
-    """One model to the scorer: what it can do, as arrays over K members, and its lengths."""
+    """One model to the scorer: what it can do, as arrays over K members."""
 
     theta: F32  # (K, D + 1)
     base: F32  # (K,)
     noise: F32  # (K,)
     basis: str
     floor: str
-    length_kind: int
-    length_ref: int
-    length_value: float
 
 
 class Belief(NamedTuple):
-    """P(correct) of a profile: the mean, paired draws; that and its mean tokens before reading."""
+    """P(correct) of a profile: the mean, paired draws, and the mean before reading."""
 
     p: float
     draws: list[float]
     base: float
-    base_tokens: float
 
 
 class Seen(NamedTuple):
     """One prompt through the networks.
 
-    `demands` (K, D), how known it is and of what kind; `lengths` (H + 2,) as
-    `Weights.length_coef` orders them.
+    `demands` (K, D), how known it is and of what kind.
     """
 
     demands: F32
     known: float
     kind: str
-    lengths: list[float]
 
 
 class _Stack(NamedTuple):
@@ -80,16 +72,14 @@ class _Stack(NamedTuple):
     noise: F32
     floors: tuple[tuple[int, int], ...]
     bases: list[float]
-    tokens: list[float]
 
 
 class Prior:
-    """Correctness and lengths of any profile from weights that do not change."""
+    """Correctness of any profile from weights that do not change."""
 
-    def __init__(self, weights: Weights, placements: Placements) -> None:
+    def __init__(self, weights: Weights) -> None:
         self.weights = weights
         self.standard = weights.standard
-        self._placements = placements
         f32 = np.float32
         net, kinds = weights.net, len(weights.kinds)
         self.members = net.members
@@ -99,36 +89,21 @@ class Prior:
         self._inverse = (1.0 / (scale * math.sqrt(scale.size))).astype(f32)
         # All that is linear in the inputs is one product: hidden units, skips, distances, kinds.
         whiten = weights.whiten.astype(f32).transpose(2, 0, 1).reshape(N_DENSE, -1)
-        coef = weights.length_coef.astype(f32)
-        blocks = [
-            net.w1,
-            weights.length_w1.astype(f32),
-            net.skip,
-            _padded(whiten),
-            weights.kind_weights,
-            coef[:N_INPUT],
-        ]
+        blocks = [net.w1, net.skip, _padded(whiten), weights.kind_weights]
         moved = np.einsum("fij,fj->fi", weights.whiten.astype(f32), weights.centres)
         biases = [
             net.b1,
-            weights.length_b1,
             np.zeros(net.skip.shape[1], f32),
             -moved.ravel(),
             weights.kind_bias,
-            weights.length_intercept.astype(f32),
         ]
         self._first = np.ascontiguousarray(np.concatenate(blocks, axis=1))
         self._bias = np.concatenate(biases)
         ends = np.cumsum([len(bias) for bias in biases]).tolist()
         self._hidden = slice(0, ends[0])
-        self._units = slice(0, ends[1])
-        self._skip, self._white = slice(ends[1], ends[2]), slice(ends[2], ends[3])
-        self._kind, self._length = slice(ends[3], ends[4]), slice(ends[4], ends[5])
-        self._length_hidden = slice(ends[0], ends[1])
-        self._length_coef = np.ascontiguousarray(coef[N_INPUT:])
+        self._skip, self._white = slice(ends[0], ends[1]), slice(ends[1], ends[2])
+        self._kind = slice(ends[2], ends[3])
         self._kinds = kinds
-        self._offsets = weights.offsets.tolist()
-        self._residuals = weights.residuals.tolist()
         self._profiles = {
             name: Profile(
                 theta=np.ascontiguousarray(weights.theta[:, :, p]),
@@ -136,14 +111,10 @@ class Prior:
                 noise=noise_of(name, net.members),
                 basis=weights.basis[p],
                 floor=weights.profiles[at] if (at := int(weights.floor[p])) >= 0 else "",
-                length_kind=int(weights.length_kind[p]),
-                length_ref=int(weights.length_ref[p]),
-                length_value=float(weights.length_value[p]),
             )
             for p, name in enumerate(weights.profiles)
         }
         self._stacks: dict[tuple[str, ...], _Stack] = {}
-        self._usual = self._average()
 
     def names(self, basis: str) -> tuple[str, ...]:
         """Profiles that rest on this basis."""
@@ -168,7 +139,6 @@ class Prior:
         published: Mapping[str, float],
         relative: str | None = None,
         gain: float = 0.0,
-        tokens: float | None = None,
     ) -> Prior:
         """The same with one more profile, placed by published scores; see `Scorer.place`."""
         weights = self.weights
@@ -184,11 +154,6 @@ class Prior:
         near = None if relative is None else self.profile(relative).theta.astype(np.float64)
         theta = place_one(published, demands, populations, near, gain)
         reference = dict(enumerate(weights.kind_demands.astype(np.float64)))
-        like = self.profile(PRIOR if relative is None else relative)
-        shift = 0.0
-        if tokens is not None:
-            usual = self._lengths(self._usual, [like])[0][0].mean
-            shift = math.log(tokens / usual)
         new = copy(self)
         new._profiles = self._profiles | {
             name: Profile(
@@ -197,9 +162,6 @@ class Prior:
                 noise=noise_of(name, self.members),
                 basis="placed",
                 floor="",
-                length_kind=POOL if tokens is not None else like.length_kind,
-                length_ref=like.length_ref,
-                length_value=shift if tokens is not None else like.length_value,
             )
         }
         new._stacks = {}
@@ -209,16 +171,15 @@ class Prior:
         """Run the networks."""
         first = x @ self._first
         first += self._bias
-        hidden = np.maximum(first[self._units], 0.0)
+        hidden = np.maximum(first[self._hidden], 0.0)
         k, h, d = self._w2.shape
-        demands = np.matmul(hidden[self._hidden].reshape(k, 1, h), self._w2).reshape(k, d)
+        demands = np.matmul(hidden.reshape(k, 1, h), self._w2).reshape(k, d)
         demands += first[self._skip].reshape(k, d)
         white = first[self._white].reshape(self._kinds, -1)
         square = min(np.add.reduce(white * white, axis=1).tolist()) / white.shape[1]
-        lengths = first[self._length] + hidden[self._length_hidden] @ self._length_coef
         kind = self.weights.kinds[int(first[self._kind].argmax())]
         known = known_at(square, structure, float(x[LENGTH]), bool(x[N_DENSE:].any()))
-        return Seen(demands, known, kind, lengths.tolist())
+        return Seen(demands, known, kind)
 
     def scaled_demands(self, seen: Seen) -> F32:
         """Demands as a vector of length about 1, for telling how alike prompts are."""
@@ -256,56 +217,19 @@ class Prior:
         columns = draws.T.tolist()
         means = middle.tolist()
         return [
-            Belief(logistic(means[at]), columns[at], stack.bases[at], stack.tokens[at])
-            for at in range(len(names))
+            Belief(logistic(means[at]), columns[at], stack.bases[at]) for at in range(len(names))
         ]
 
-    def lengths(self, seen: Seen, names: Sequence[str]) -> list[tuple[Quantiles, Quantiles]]:
-        """Output and reasoning tokens of each profile."""
-        return self._lengths(seen, self._stacked(tuple(names)).profiles) if names else []
+    def logit(self, seen: Seen, name: str) -> float:
+        """The mean logit of a profile's being right, its floor aside."""
+        own = self.profile(name)
+        logits = (seen.demands * own.theta[:, :-1]).sum(axis=1) + own.theta[:, -1]
+        logits = own.base + np.float32(seen.known) * (logits - own.base)
+        return float(logits.sum()) / self.members
 
-    def _lengths(
-        self, seen: Seen, profiles: Sequence[Profile]
-    ) -> list[tuple[Quantiles, Quantiles]]:
-        spread = math.exp(min(max(seen.lengths[-1], LOG_SPREAD_RANGE[0]), LOG_SPREAD_RANGE[1]))
-        found: list[tuple[Quantiles, Quantiles]] = []
-        thought: dict[int, Quantiles] = {}
-        for profile in profiles:
-            if profile.length_kind in {THINKING, SCALED}:
-                output = self._thought(seen, profile, thought)
-                found.append((output, scaled(output, self._placements.reasoning_share)))
-                continue
-            at, offsets, shift = self._row(profile)
-            centre = seen.lengths[at] + shift
-            row = self._offsets[offsets], self._residuals[offsets]
-            found.append((quantiles_of(centre, spread, *row), ZERO))
-        return found
-
-    def _average(self) -> Seen:
-        """A prompt that is average in all inputs and like nothing known: what to expect unread."""
-        hidden = np.maximum(self._bias[self._units], 0.0)
-        lengths = self._bias[self._length] + hidden[self._length_hidden] @ self._length_coef
-        return Seen(np.zeros_like(self._centre), 0.0, "", lengths.tolist())
-
-    def _row(self, profile: Profile) -> tuple[int, int, float]:
-        """Which centre, which offsets, and what is added on the log scale."""
-        pool = len(self._offsets) - 2
-        if profile.length_kind == HEAD:
-            return profile.length_ref, profile.length_ref, 0.0
-        known_verbosity = profile.basis == "placed"
-        return pool, pool + known_verbosity, profile.length_value
-
-    def _thought(self, seen: Seen, profile: Profile, done: dict[int, Quantiles]) -> Quantiles:
-        """Output tokens of a profile that thinks, on top of the one that it refers to."""
-        below = self._profiles[self.weights.profiles[profile.length_ref]]
-        if profile.length_kind == SCALED:
-            return scaled(self._thought(seen, below, done), profile.length_value)
-        if profile.length_ref not in done:
-            logits = (seen.demands * below.theta[:, :-1]).sum(axis=1) + below.theta[:, -1]
-            logits = below.base + np.float32(seen.known) * (logits - below.base)
-            logit = float(logits.sum()) / self.members
-            done[profile.length_ref] = self._placements.thinking_tokens(logit)
-        return done[profile.length_ref]
+    def usual_logit(self, name: str) -> float:
+        """The same before a prompt is read."""
+        return float(self.profile(name).base.mean())
 
     def _stacked(self, names: tuple[str, ...]) -> _Stack:
         found = self._stacks.get(names)
@@ -332,7 +256,6 @@ class Prior:
             noise=np.stack([p.noise for p in extended], axis=1),
             floors=tuple(reversed(floors)),
             bases=[logistic(b) for b in base.mean(axis=0).tolist()],
-            tokens=[output.mean for output, _ in self._lengths(self._usual, profiles)],
         )
         if len(self._stacks) >= MAX_STACKS:
             self._stacks.clear()

@@ -12,7 +12,8 @@ class Prompt:
     `text` is the last thing that the user said; `turns` counts the user's messages so far,
     `system_chars` and `schema_chars` the characters of the system prompt and of a demanded JSON
     schema, `tools` the tools on offer. `route` names the kind of traffic this belongs to, ""
-    when nobody says: the caller's own tag or the prompt template.
+    when nobody says: the caller's own tag or the prompt template. `effort` is the reasoning effort
+    that the caller asks for ("low", "high", ...), "" for the host's default.
     """
 
     text: str
@@ -22,3 +23,4 @@ class Prompt:
     schema_chars: int = 0
     wants_json: bool = False
     route: str = ""
+    effort: str = ""

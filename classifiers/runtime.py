@@ -14,20 +14,22 @@ from copy import copy
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, NamedTuple
-from weakref import WeakSet
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
 from classifiers.features import N_DENSE, featurize
+from classifiers.forking import guard
 from classifiers.learning import Learning
 from classifiers.learning.kernel import Point
 from classifiers.learning.tenants import Learned, Status
+from classifiers.length.asked import Asked, asked_length
+from classifiers.length.forecaster import Forecast, Lengths
 from classifiers.placement import Placements
-from classifiers.prior import Belief, Prior, Seen
+from classifiers.prior import PRIOR, Belief, Prior, Seen
 from classifiers.prompt import Prompt
-from classifiers.scores import Quantiles, Score
+from classifiers.scores import Score
 from classifiers.store import (
     Weights,
     read_arrays,
@@ -50,18 +52,22 @@ F32 = npt.NDArray[np.float32]
 
 
 class Reading(NamedTuple):
-    """A prompt that was read: its features, 600 bytes, and its route. The text is not in it."""
+    """A prompt that was read: its features, 600 bytes, its route, and what was asked for: a
+    length, an effort. The text is not in it.
+    """
 
     x: F32
     structure: F32
     route: str
+    asked: Asked | None = None
+    effort: str = ""
 
 
 class Scorer:
     """P(correct) and token quantiles of any profile; learns from graded answers.
 
     Thread-safe. Weights never change; what is learned is kept by tenant, and can be saved, counted
-    and taken back.
+    and taken back. Lengths are learned from every call, whoever graded it (`observe`).
 
     >>> from classifiers import load_default
     >>> scorer = load_default()
@@ -76,16 +82,18 @@ class Scorer:
         placements: Placements,
         words: WordTable,
         learning: Learning | None = None,
+        lengths: Lengths | None = None,
     ) -> None:
-        self._prior = Prior(weights, placements)
+        self._prior = Prior(weights)
         self._placements = placements
         self._words = words
+        self._lengths = Lengths.of(weights, placements) if lengths is None else lengths
         self._learning = learning if learning is not None else Learning()
         self._digest = weights.digest()
         self._chain = array("I")
         self._added: dict[str, Any] = {}
         self._lock = threading.Lock()
-        _alive.add(self)
+        guard(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         file = BytesIO()
@@ -96,9 +104,14 @@ class Scorer:
         """A scorer of the same weights, sharing their arrays, that has learned nothing."""
         new = copy(self)
         new._learning, new._chain, new._added = Learning(), array("I"), dict(self._added)
+        new._lengths = self._lengths.fresh()
         new._lock = threading.Lock()
-        _alive.add(new)
+        guard(new)
         return new
+
+    def locks(self) -> tuple[threading.Lock, ...]:
+        """For `guard`: no thread may be in the middle of learning when the process forks."""
+        return self._lock, self._learning.lock, self._lengths.lock
 
     @property
     def version(self) -> str:
@@ -134,8 +147,11 @@ class Scorer:
         ):
             raise ValueError(f"expected the prompt as str or Prompt, got {type(prompt).__name__}")
         found = featurize(prompt, self._words)
-        route = "" if isinstance(prompt, str) else prompt.route
-        return Reading(self._prior.standard(found.dense, found.words), found.structure, route)
+        x = self._prior.standard(found.dense, found.words)
+        if isinstance(prompt, str):
+            return Reading(x, found.structure, "", asked_length(prompt))
+        asked = asked_length(prompt)
+        return Reading(x, found.structure, prompt.route, asked, prompt.effort)
 
     def score(
         self, prompt: Prompt | str | Reading, profiles: Sequence[str], *, tenant: str = ""
@@ -158,7 +174,7 @@ class Scorer:
         if self._learning.seq:
             priors = {name: belief.p for name, belief in zip(profiles, beliefs, strict=True)}
             learned = self._learning.predict(tenant, priors, self._point(reading, seen))
-        lengths = self._prior.lengths(seen, profiles)
+        lengths = self._lengths.forecast(reading, seen, self._prior, profiles, tenant)
         return {
             name: _score(self._prior.profile(name).basis, belief, tokens, learned.get(name), seen)
             for name, belief, tokens in zip(profiles, beliefs, lengths, strict=True)
@@ -172,9 +188,7 @@ class Scorer:
         Raises:
             ValueError: a grade outside [0, 1], not a prompt, or a name that is no text.
         """
-        for what, name in (("profile", profile), ("tenant", tenant)):
-            if not isinstance(name, str):
-                raise ValueError(f"{what}: expected a text, got {type(name).__name__}")
+        _check_names(profile, tenant)
         reading = prompt if isinstance(prompt, Reading) else self.read(prompt)
         seen = self._prior.see(reading.x, reading.structure)
         (belief,) = self._prior.beliefs(seen, [profile])
@@ -185,6 +199,46 @@ class Scorer:
             what = f"{tenant}\0{profile}\0{reading.route}\0{float(grade)!r}"
             link = crc32(what.encode("utf-8", "surrogatepass"), past)
             self._chain.append(crc32(reading.x.tobytes(), link))
+
+    def observe(
+        self,
+        prompt: Prompt | str | Reading,
+        profile: str,
+        output_tokens: int,
+        *,
+        reasoning_tokens: int | None = None,
+        truncated: bool = False,
+        tenant: str = "",
+    ) -> None:
+        """Learn how many output tokens `profile` took to answer this prompt, reasoning included.
+
+        `truncated`: the answer was cut off, and would have been as long or longer.
+
+        >>> from classifiers import load_default
+        >>> scorer = load_default()
+        >>> for _ in range(30):
+        ...     scorer.observe("Summarise this ticket.", "deepseek-v3.2", 40)
+        >>> score = scorer.score("Summarise this ticket.", ["deepseek-v3.2"])["deepseek-v3.2"]
+        >>> score.tokens_basis, score.tokens_calls, round(score.output_tokens.p50)
+        ('pooled', 30, 40)
+
+        Raises:
+            ValueError: a negative count, not a prompt, or a name that is no text.
+        """
+        _check_names(profile, tenant)
+        if not output_tokens >= 0 or not 0 <= (reasoning_tokens or 0) <= output_tokens:
+            raise ValueError(
+                f"expected output_tokens of zero or more, reasoning_tokens a part of them, got "
+                f"{output_tokens!r} and {reasoning_tokens!r}"
+            )
+        reading = prompt if isinstance(prompt, Reading) else self.read(prompt)
+        seen = self._prior.see(reading.x, reading.structure)
+        counts = (output_tokens, reasoning_tokens)
+        self._lengths.observe(reading, seen, self._prior, profile, counts, truncated, tenant)
+
+    def lengths_seen(self) -> list[tuple[str, str, str, int, int]]:
+        """Tenant, route ("": all), profile, calls observed, and changes noticed, of each."""
+        return self._lengths.calls()
 
     def place(
         self,
@@ -220,7 +274,8 @@ class Scorer:
             raise ValueError(f"mean_tokens: expected above 0, got {mean_tokens!r}")
         given = (dict(published), like, gain, mean_tokens)
         with self._lock:
-            self._prior = self._prior.placed(profile, *given)
+            self._prior = self._prior.placed(profile, published, like, gain)
+            self._lengths.place(profile, PRIOR if like is None else like, mean_tokens)
             self._added = {**self._added, profile: given}
 
     @property
@@ -254,6 +309,7 @@ class Scorer:
         """
         with self._lock:
             state = {f"learned_{name}": value for name, value in self._learning.state().items()}
+            state |= {f"took_{name}": value for name, value in self._lengths.state().items()}
             state["chain"] = np.array(self._chain, dtype=np.uint32)
             state["added"] = np.array(json.dumps(self._added, sort_keys=True))
         if not isinstance(target, (str, Path)):
@@ -281,13 +337,9 @@ class Scorer:
 
 
 def _score(
-    basis: str,
-    belief: Belief,
-    tokens: tuple[Quantiles, Quantiles],
-    learned: Learned | None,
-    seen: Seen,
+    basis: str, belief: Belief, tokens: Forecast, learned: Learned | None, seen: Seen
 ) -> Score:
-    p, draws, base, tokens_unread = belief
+    p, draws, base = belief
     graded = 0
     if learned is not None:
         graded = learned.graded
@@ -297,11 +349,27 @@ def _score(
         middle = sum(draws) / len(draws)
         spread = 1.0 - heard * (1.0 - learned.spread)
         draws = [min(1.0, max(0.0, p + spread * (draw - middle))) for draw in draws]
-    kind = seen.kind if seen.known else ""
-    output, reasoning = tokens
     return Score(
-        p, output, reasoning, basis, tuple(draws), base, graded, seen.known, kind, tokens_unread
+        p_correct=p,
+        output_tokens=tokens.output,
+        reasoning_tokens=tokens.reasoning,
+        basis=basis,
+        draws=tuple(draws),
+        base=base,
+        graded=graded,
+        known=seen.known,
+        task=seen.kind if seen.known else "",
+        base_tokens=tokens.usual,
+        visible_tokens=tokens.visible,
+        tokens_basis=tokens.basis,
+        tokens_calls=tokens.calls,
     )
+
+
+def _check_names(profile: object, tenant: object) -> None:
+    for what, name in (("profile", profile), ("tenant", tenant)):
+        if not isinstance(name, str):
+            raise ValueError(f"{what}: expected a text, got {type(name).__name__}")
 
 
 def load_scorer(source: Path | str | IO[bytes]) -> Scorer:
@@ -312,13 +380,14 @@ def load_scorer(source: Path | str | IO[bytes]) -> Scorer:
     """
     place = Path(source) if isinstance(source, str) else source
     arrays = read_arrays(place)
-    state = {
-        name.removeprefix("learned_"): value
-        for name, value in arrays.items()
-        if name.startswith("learned_")
-    }
+    state, took = (
+        {name.removeprefix(p): value for name, value in arrays.items() if name.startswith(p)}
+        for p in ("learned_", "took_")
+    )
     learning = Learning.from_state(state) if state else None
-    scorer = Scorer(weights_from(arrays), shipped_placements(), load_words(), learning)
+    weights, placements = weights_from(arrays), shipped_placements()
+    lengths = Lengths.of(weights, placements, took)
+    scorer = Scorer(weights, placements, load_words(), learning, lengths)
     scorer._chain = array("I", arrays["chain"].tolist() if "chain" in arrays else [])
     if len(scorer._chain) != (learning.seq if learning else 0):
         raise ValueError("the scorer's file does not hold as many answers as it says")
@@ -341,31 +410,6 @@ def _seq_of(version: object, digest: str, chain: array[int]) -> int | None:
     expected = f"{chain[int(count) - 1]:08x}" if int(count) else ""
     return int(count) if link == expected else None
 
-
-def _before_fork() -> None:
-    """Let no other thread be in the middle of learning: a child would inherit half of it."""
-    _forking.acquire()
-    _held.extend(_alive)
-    for scorer in _held:
-        scorer._lock.acquire()
-        scorer._learning.lock.acquire()
-
-
-def _after_fork() -> None:
-    for scorer in _held:
-        scorer._learning.lock.release()
-        scorer._lock.release()
-    _held.clear()
-    _forking.release()
-
-
-_alive: WeakSet[Scorer] = WeakSet()
-_held: list[Scorer] = []
-_forking = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
-    )
 
 _default: Scorer | None = None
 _lock = threading.Lock()

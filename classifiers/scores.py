@@ -30,6 +30,10 @@ class Score:
     "placed" (published scores), "prior" (nothing is known of the model); `graded` counts the
     caller's own answers that have moved them since. `known` is how much the prompt is like those
     trained on, from 0 to 1; `task` is the kind of task it looks like.
+
+    `visible_tokens` is the output without reasoning, None where nobody says. `tokens_basis` says
+    what lengths rest on: "prior" (shipped figures alone), "pooled" (this model's own calls here,
+    over all routes), "route" (this route's own calls); `tokens_calls` is how many calls.
     """
 
     p_correct: float
@@ -42,3 +46,6 @@ class Score:
     known: float = 1.0
     task: str = ""
     base_tokens: float | None = None
+    visible_tokens: Quantiles | None = None
+    tokens_basis: str = "prior"
+    tokens_calls: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from importlib import resources
@@ -16,20 +16,19 @@ import numpy.typing as npt
 
 from classifiers.familiar import Familiar
 from classifiers.features import DENSE_NAMES, N_DENSE
+from classifiers.length.arrays import LengthArrays
 from classifiers.net import Net
 from classifiers.placement import Placements, parse
-from classifiers.spread import LEVELS, N_MEAN
 from classifiers.standard import Standard
 from classifiers.words import N_WORDS
 
-FORMAT = "weights/2"
+FORMAT = "weights/3"
 WEIGHTS_FILE, PLACEMENTS_FILE, CARD_FILE = "weights.npz", "placements.json", "card.json"
 N_INPUT = N_DENSE + N_WORDS
-POOL, HEAD, THINKING, SCALED = 0, 1, 2, 3
-"""How the length of a profile's answers follows: see `Weights.length_kind`."""
 
 _NAMES = frozenset({"profiles", "basis", "kinds", "benchmarks"})
 _WHOLE = frozenset({"floor", "length_kind", "length_ref"})
+_LENGTH = "length_"
 
 F16 = npt.NDArray[np.float16]
 F32 = npt.NDArray[np.float32]
@@ -38,20 +37,13 @@ F64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """All arrays of a scorer: K networks of D demands, P profiles, H length heads.
+    """All arrays of a scorer: K networks of D demands, P profiles.
 
     Correctness: `w1`, `b1`, `w2`, `skip` as in `Net`; `theta` (K, D + 1, P) abilities, `base`
     (K, P) logits before the prompt is read, `floor` (P,) the profile that one never falls below,
     or -1. Kinds of task as in `Familiar`. For models placed
     later: `mean` (K, D + 1) and `cov` (K, D + 1, D + 1) of abilities, `benchmark_demands`
     (B, R, K, D), `kind_demands` (F', R', K, D).
-
-    Lengths: `length_w1`, `length_b1` make more inputs for `length_coef` (N, H + 2): centres of the
-    heads and the pool, then the log spread. `offsets` (H + 2, 4) and `residuals` (H + 2, N_MEAN)
-    in units of the spread: heads, a model of unknown verbosity, one of known verbosity.
-    `length_kind`, `length_ref` and `length_value` (P,) say how a profile's length follows: from
-    the pool moved by `value`, from head `ref`, from thinking on top of profile `ref`, or from
-    profile `ref` times `value`.
     """
 
     profiles: tuple[str, ...]
@@ -75,23 +67,13 @@ class Weights:
     benchmarks: tuple[str, ...]
     benchmark_demands: F16
     kind_demands: F16
-    length_w1: F16
-    length_b1: F32
-    length_coef: F16
-    length_intercept: F64
-    offsets: F64
-    residuals: F64
-    length_kind: npt.NDArray[np.int64]
-    length_ref: npt.NDArray[np.int64]
-    length_value: F64
+    lengths: LengthArrays
 
     def __post_init__(self) -> None:
-        if self.w2.ndim != 3 or self.offsets.ndim != 2:
-            raise ValueError(
-                f"weights: w2 and offsets have shapes {self.w2.shape} and {self.offsets.shape}"
-            )
+        if self.w2.ndim != 3:
+            raise ValueError(f"weights: w2 has shape {self.w2.shape}")
         members, width, demands = self.w2.shape
-        heads, profiles = self.offsets.shape[0], len(self.profiles)
+        profiles = len(self.profiles)
         expected: dict[str, tuple[int | None, ...]] = {
             "dense_mean": (N_DENSE,),
             "dense_inverse": (N_DENSE,),
@@ -109,16 +91,7 @@ class Weights:
             "cov": (members, demands + 1, demands + 1),
             "benchmark_demands": (len(self.benchmarks), None, members, demands),
             "kind_demands": (None, None, members, demands),
-            "length_w1": (N_INPUT, self.length_b1.size),
-            "length_b1": (self.length_b1.size,),
-            "length_coef": (N_INPUT + self.length_b1.size, heads),
-            "length_intercept": (heads,),
-            "offsets": (heads, len(LEVELS)),
-            "residuals": (heads, N_MEAN),
             "floor": (profiles,),
-            "length_kind": (profiles,),
-            "length_ref": (profiles,),
-            "length_value": (profiles,),
         }
         if len(self.basis) != profiles:
             raise ValueError(f"weights: expected {profiles} bases, got {len(self.basis)}")
@@ -139,23 +112,16 @@ class Weights:
             raise ValueError(f"weights: profile {min(missing)!r} is missing")
         if not self.kinds:
             raise ValueError("weights: expected at least one kind of task")
-        count, heads = len(self.profiles), len(self.offsets) - 2
-        ends = {POOL: 0, HEAD: heads, THINKING: count, SCALED: count}
-        for name, kind, ref in zip(
-            self.profiles, self.length_kind.tolist(), self.length_ref.tolist(), strict=True
-        ):
-            if kind not in ends or (kind != POOL and not 0 <= ref < ends[kind]):
-                raise ValueError(f"weights: the length of {name!r} refers to nothing")
-        scaled = np.where(self.length_kind == SCALED, self.length_ref, -1)
-        for what, refs in (("floor", self.floor.tolist()), ("length_ref", scaled.tolist())):
-            if any(not -1 <= ref < count for ref in refs):
-                raise ValueError(f"weights: {what} refers to no profile")
-            for at, name in enumerate(self.profiles):
-                above, steps = refs[at], 0
-                while above >= 0:
-                    above, steps = refs[above], steps + 1
-                    if steps > count:
-                        raise ValueError(f"weights: {what} of {name!r} leads back to itself")
+        count, floors = len(self.profiles), self.floor.tolist()
+        if any(not -1 <= floor < count for floor in floors):
+            raise ValueError("weights: floor refers to no profile")
+        for at, name in enumerate(self.profiles):
+            above, steps = floors[at], 0
+            while above >= 0:
+                above, steps = floors[above], steps + 1
+                if steps > count:
+                    raise ValueError(f"weights: floor of {name!r} leads back to itself")
+        self.lengths.check(N_INPUT, len(self.kinds), self.profiles)
 
     @property
     def standard(self) -> Standard:
@@ -177,9 +143,8 @@ class Weights:
     def digest(self) -> str:
         """Eight hex digits that any other weights would not have."""
         whole = hashlib.sha256()
-        for part in fields(self):
-            value = getattr(self, part.name)
-            whole.update(part.name.encode())
+        for name, value in _parts(self):
+            whole.update(name.encode())
             raw = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
             whole.update(raw)
         return whole.hexdigest()[:8]
@@ -187,9 +152,7 @@ class Weights:
 
 def save(weights: Weights, target: Path | IO[bytes], **more: Any) -> None:
     """Write the arrays, and `more` of them beside; the same weights give the same arrays."""
-    arrays: dict[str, Any] = {
-        part.name: np.array(getattr(weights, part.name)) for part in fields(weights)
-    }
+    arrays: dict[str, Any] = {name: np.array(value) for name, value in _parts(weights)}
     names = np.array(DENSE_NAMES)
     np.savez_compressed(target, format=np.array(FORMAT), dense_names=names, **arrays, **more)
 
@@ -233,7 +196,8 @@ def weights_from(arrays: Mapping[str, npt.NDArray[Any]]) -> Weights:
     found = str(arrays["format"]) if "format" in arrays else None
     if found != FORMAT:
         raise ValueError(f"expected weights of format {FORMAT!r}, got {found!r}: train anew")
-    wanted = [part.name for part in fields(Weights)]
+    wanted = [part.name for part in fields(Weights) if part.name != "lengths"]
+    wanted += [_LENGTH + part.name for part in fields(LengthArrays)]
     if missing := [name for name in ("dense_names", *wanted) if name not in arrays]:
         raise ValueError(f"weights: {missing[0]} is missing: train anew")
     if tuple(arrays["dense_names"].tolist()) != DENSE_NAMES:
@@ -247,7 +211,18 @@ def weights_from(arrays: Mapping[str, npt.NDArray[Any]]) -> Weights:
             raise ValueError(f"weights: {name} holds {value.dtype}: train anew")
         else:
             values[name] = value
-    return Weights(**values)
+    own = {name: value for name, value in values.items() if not name.startswith(_LENGTH)}
+    lengths = {n.removeprefix(_LENGTH): v for n, v in values.items() if n.startswith(_LENGTH)}
+    return Weights(**own, lengths=LengthArrays(**lengths))
+
+
+def _parts(weights: Weights) -> Iterator[tuple[str, Any]]:
+    """Every array by the name it is stored under."""
+    for part in fields(weights):
+        if part.name != "lengths":
+            yield part.name, getattr(weights, part.name)
+    for part in fields(weights.lengths):
+        yield _LENGTH + part.name, getattr(weights.lengths, part.name)
 
 
 def shipped_weights() -> Weights:

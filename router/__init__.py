@@ -76,7 +76,9 @@ if TYPE_CHECKING:
         UnknownModelError,
         UnknownRequestError,
         UnpricedModelError,
+        UsageError,
     )
+    from router.jobplan import JobPlan
     from router.record import DecisionRecord
     from router.reports import Report
     from router.transports.recording import recorded_prompts
@@ -88,7 +90,7 @@ _ERRORS = (
     "InsufficientBalanceError InvalidBudgetError InvalidRequestError LedgerError MissingKeyError "
     "NoCandidateError ProviderError ProviderTimeoutError RateLimitError RecordError "
     "ReplayMissError RetiredModelError RouterError ScorerError ServerError UnknownHostError "
-    "UnknownModelError UnknownRequestError UnpricedModelError"
+    "UnknownModelError UnknownRequestError UnpricedModelError UsageError"
 )
 _POLICIES = (
     "Context Decision Policy Purse Quote cascade cheapest cheapest_adequate constrained explore "
@@ -106,6 +108,7 @@ _HOMES = {
     "router.client_async": "AsyncClient",
     "router.completion": "ChatCompletion ChatCompletionChunk",
     "router.errors": _ERRORS,
+    "router.jobplan": "JobPlan",
     "router.record": "DecisionRecord",
     "router.reports": "Report",
     "router.transports.recording": "recorded_prompts",
@@ -139,6 +142,7 @@ __all__ = [
     "InsufficientBalanceError",
     "InvalidBudgetError",
     "InvalidRequestError",
+    "JobPlan",
     "LedgerError",
     "MissingKeyError",
     "NoCandidateError",
@@ -167,6 +171,7 @@ __all__ = [
     "UnknownRequestError",
     "UnpricedModelError",
     "Usage",
+    "UsageError",
     "cascade",
     "cheapest",
     "cheapest_adequate",

@@ -13,6 +13,7 @@ from policies.types import Policy
 from router.budgets import Budget, Ledger, Window
 from router.catalog import Catalog
 from router.errors import InvalidRequestError
+from router.horizon import Unpriced
 from router.prompts.text import check_messages
 from router.scoring import Scorer
 from router.types import Request
@@ -62,6 +63,12 @@ class ClientArguments(TypedDict, total=False):
     verify: Verifier | None
     """Judges each answer that is not streamed; one found wrong goes on to the next stage, if the
     policy names one, and the scorer learns from it. See `policies.cascade`."""
+    unpriced: Unpriced
+    """Of candidates without a known price: None (refused under a hard budget, served at unknown
+    cost else), "deny" (refused always), "ceiling" (at the dearest known price of each kind)."""
+    strict_usage: bool
+    """Raise `UsageError` where a host does not report what an answer took, or not soundly; the
+    answer is settled by our count and is in the error. False by default."""
     now: Callable[[], datetime]
     """The clock: an aware instant in UTC."""
     environ: Mapping[str, str] | None
@@ -92,6 +99,8 @@ class CallArguments(TypedDict, total=False):
     logprobs: bool | None
     top_logprobs: int | None
     reasoning_effort: str | None
+    service_tier: str | None
+    """Of the host ("flex", "batch", "priority"): forecast and billed at a price of its own."""
     user: str | None
     n: int | None
     """1, as there is one answer to a request."""
@@ -162,6 +171,9 @@ _HARMLESS = frozenset(
     )
 )
 
+# A tier is priced, but only as the argument: hosts differ in what they read out of a body.
+_VETTED = (_PASSED_ON | _HARMLESS) - {"service_tier"}
+
 _SHAPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "model": (Sequence, "a name, several, or 'auto'"),
     "tags": (Mapping, "a dict such as {'team': 'search'}"),
@@ -222,7 +234,7 @@ def request_from(
         response_format=given.get("response_format"),
         max_tokens=given.get("max_tokens", given.get("max_completion_tokens")),
         extra={k: v for k, v in given.items() if k in _PASSED_ON} | dict(extra_body),
-        unvetted=tuple(sorted(str(k) for k in extra_body.keys() - _PASSED_ON - _HARMLESS)),
+        unvetted=tuple(sorted(str(k) for k in extra_body.keys() - _VETTED)),
         tags={**tags, **given.get("tags", {})},
         timeout=given.get("timeout", timeout),
         max_retries=given.get("max_retries", max_retries),

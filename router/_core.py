@@ -25,8 +25,9 @@ from router._arguments import (
 from router._clock import utcnow
 from router.budgets import Ledger
 from router.catalog import Catalog
-from router.errors import ConfigError
+from router.errors import ConfigError, UsageError
 from router.feedback import Memory
+from router.horizon import Unpriced
 from router.pace import Pace
 from router.portfolio import Portfolio
 from router.prompts.prefix import PrefixIndex
@@ -57,11 +58,15 @@ class Core:
         metric_tags: Sequence[str] = (),
         scorer: Scorer | str | Path | None = None,
         verify: Verifier | None = None,
+        unpriced: Unpriced = None,
+        strict_usage: bool = False,
         now: Callable[[], datetime] = utcnow,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         _check_kinds(policy, ledger, catalog, keys, base_urls, tags)
         _check_verifier(verify)
+        if unpriced not in {None, "deny", "ceiling"}:
+            raise ConfigError(f"unpriced: expected None, 'deny' or 'ceiling', got {unpriced!r}")
         if not (scorer is None or isinstance(scorer, (str, Path)) or hasattr(scorer, "score")):
             raise ConfigError(f"scorer: expected a path, or an object with score, got {scorer!r}")
         env = os.environ if environ is None else environ
@@ -78,6 +83,7 @@ class Core:
         self._scorer_at = scorer
         self._scorer: Scorer | None = None
         self._verify = verify
+        self._unpriced, self._strict_usage = unpriced, bool(strict_usage)
         self._telemetry = Telemetry(metric_tags)
         self._prefixes, self._pace = PrefixIndex(), Pace()
         self._ledger: Ledger | None = None
@@ -152,6 +158,8 @@ class Core:
                     verify=self._verify,
                     memory=self.memory,
                     pace=self._pace,
+                    unpriced=self._unpriced,
+                    strict_usage=self._strict_usage,
                 )
             return self._services
 
@@ -193,6 +201,15 @@ class Core:
         self._closed = True
         if self._ledger is not None and self._ledger is not self._ledger_at:
             self._ledger.close()
+
+
+def with_completion(error: UsageError) -> None:
+    """Give the error the answer as a completion: it is paid for, so nothing of it is lost."""
+    from router.completion import completion_from
+
+    parts = vars(error)
+    if parts.get("reply") is not None:
+        parts["completion"] = completion_from(parts["reply"], parts["route"])
 
 
 def default_ledger_path(environ: Mapping[str, str]) -> Path:

@@ -9,14 +9,17 @@ from typing import Any
 
 from router.budgets import Record, Reservation, Settlement, holds_for
 from router.catalog import Candidate
-from router.charge import Stream, after_failure, priced, texts_of, usage_of
+from router.charge import Stream, after_failure, demand_usage, priced, texts_of, usage_of
 from router.dispatch import outcome_of
 from router.effects import Effect, Emit, Open, Read, Release, Reserve, Send, Settle
-from router.errors import LedgerError, ProviderTimeoutError, RouterError
+from router.errors import LedgerError, ProviderTimeoutError, RouterError, UsageError
 from router.services import Services
-from router.types import Attempt, Call, Reply, Request, Route
+from router.types import Attempt, Call, Reply, Request, Route, Usage
+from router.usage import usage_in
 
 _LEASE_MARGIN = timedelta(seconds=60)
+_PAUSE, _PAUSE_SHARE = 0.02, 0.1
+"""Seconds, and the share of the wait, that a reader may take between chunks and not count."""
 
 
 class StreamClosed(BaseException):
@@ -25,11 +28,15 @@ class StreamClosed(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A successful attempt: the reply (None when streamed), and how it is recorded."""
+    """A successful attempt: the reply (None when streamed), and how it is recorded.
+
+    `fault` says what was wrong with the host's usage, where the client is strict about it.
+    """
 
     reply: Reply | None
     attempt: Attempt
     notes: tuple[str, ...] = ()
+    fault: UsageError | None = None
 
 
 def attempt(
@@ -89,7 +96,12 @@ def attempt(
         lost, spent = charged or (None, None)
         past.append(
             Attempt(
-                candidate=candidate.name, outcome=outcome, seconds=seconds, usage=lost, cost=spent
+                candidate=candidate.name,
+                outcome=outcome,
+                seconds=seconds,
+                usage=lost,
+                cost=spent,
+                finish_reason=stream.finish_reason if request.stream else None,
             )
         )
         if lost is None or spent is None:
@@ -135,27 +147,61 @@ def attempt(
         seconds=seconds,
         usage=usage,
         cost=spend if spend.rates_id else None,
+        finish_reason=finish_reason,
     )
-    return Ended(reply, done, notes)
+    raw = stream.raw if reply is None else usage_in(reply.body)
+    return Ended(reply, done, notes, _fault(raw, usage, call, services))
+
+
+def _fault(raw: Any, usage: Usage, call: Call, services: Services) -> UsageError | None:
+    if services.strict_usage:
+        try:
+            demand_usage(raw, usage, call)
+        except UsageError as error:
+            return error
+    return None
 
 
 def _streamed(
     call: Call, services: Services, stream: Stream, began: float
 ) -> Generator[Effect, Any, None]:
     stream.restart()
+    clock = services.monotonic
+    asked = clock()
     yield Open(call)
+    waited, paused = clock() - asked, 0.0
     if not stream.opened:
         stream.opened = True
+        paused -= clock()
         yield Emit(None)
-    while (chunk := (yield Read())) is not None:
+        paused += clock()
+    while True:
+        asked = clock()
+        if (chunk := (yield Read())) is None:
+            break
+        came = clock()
+        if not any(stream.text):
+            waited += came - asked
+            if chunk.text or chunk.reasoning:
+                _first_token(call, services, waited, paused)
         stream.take(chunk)
-        if services.monotonic() - began > call.timeout:
+        if came - began > call.timeout:
             raise ProviderTimeoutError(
                 f"the stream did not end within {call.timeout:.0f} s",
                 candidate=call.candidate.name,
                 billable=True,
             )
         yield Emit(chunk)
+        paused += clock() - came
+
+
+def _first_token(call: Call, services: Services, waited: float, paused: float) -> None:
+    """Note how long the host took to its first token, unless the reader kept it waiting.
+
+    A host works on while its reader is busy, so that too little would be measured then.
+    """
+    if call.candidate.kind != "replay" and paused <= max(_PAUSE, _PAUSE_SHARE * waited):
+        services.pace.observe_first(call.candidate.endpoint, waited)
 
 
 def _record(request: Request, candidate: Candidate, route: Route) -> Record:

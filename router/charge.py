@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from router.budgets import Reservation
-from router.errors import ConfigError, ProviderError
+from router.errors import ConfigError, ProviderError, UsageError
+from router.horizon import billed, tier_of
 from router.pricing import cost
 from router.services import Services
 from router.types import Call, Chunk, Cost, Reply, Usage
+from router.usage import merge_usage, parse_usage, usage_in
 
 _ABSURD = 10
 """A count of more than so many context windows is a fault of the host, not a usage."""
@@ -20,29 +22,50 @@ _ABSURD = 10
 class Stream:
     """What has come so far of a streamed answer, so that a broken one can be charged.
 
+    `told` is what the host has counted so far and `raw` its last words on it; `covered` says that
+    no text came after them, `final` that they came with the end of the answer or after it.
     `emitted` says whether the caller was handed any part of the answer's content.
     """
 
     text: list[str] = field(default_factory=list)
     reasoned: bool = False
-    usage: Usage | None = None
+    told: Usage | None = None
+    raw: Any = None
+    covered: bool = False
+    final: bool = False
     finish_reason: str | None = None
     opened: bool = False
     emitted: bool = False
 
+    @property
+    def usage(self) -> Usage | None:
+        """What the host has counted; as estimated where text came after it."""
+        return self.told if self.told is None or self.covered else _guessed(self.told)
+
     def restart(self) -> None:
         """Forget what a failed attempt brought; what was handed out stays handed out."""
-        self.text, self.usage, self.finish_reason, self.reasoned = [], None, None, False
+        self.text, self.finish_reason, self.reasoned = [], None, False
+        self.told, self.raw, self.covered, self.final = None, None, False, False
 
     def take(self, chunk: Chunk) -> None:
         """Keep what settling will need of a chunk."""
         choices = chunk.body.get("choices") or [{}]
-        self.text += [chunk.reasoning, chunk.text, *_tool_texts(choices[0].get("delta") or {})]
+        pieces = [chunk.reasoning, chunk.text, *_tool_texts(choices[0].get("delta") or {})]
+        self.text += pieces
         self.reasoned = self.reasoned or bool(chunk.reasoning)
-        self.usage = chunk.usage or self.usage  # the last one counts: some hosts send partial ones
         self.finish_reason = chunk.finish_reason or self.finish_reason
+        self._count(chunk, any(pieces))
         # A first chunk that only names the role commits to nothing: another host may still serve.
         self.emitted = self.emitted or bool(chunk.finish_reason or any(self.text))
+
+    def _count(self, chunk: Chunk, more: bool) -> None:
+        found, told = usage_in(chunk.body), chunk.usage
+        self.raw = self.raw if found is None else found
+        self.told = merge_usage(self.told, told)
+        if told is not None and (told.input_tokens or told.output_tokens):
+            self.covered, self.final = True, self.finish_reason is not None
+        elif more:  # a usage of zeros, as in each chunk of some hosts, counts nothing
+            self.covered = self.final = False
 
 
 def texts_of(reply: Reply) -> list[str]:
@@ -61,20 +84,52 @@ def texts_of(reply: Reply) -> list[str]:
 def usage_of(
     reported: Usage | None, texts: Sequence[str], call: Call, services: Services
 ) -> Usage:
-    """The host's own count where it is one, else ours, marked as estimated."""
+    """The host's own count where it is one, else ours, marked as estimated.
+
+    A count that was repaired, or told before the answer's end, or that has no input at all, is
+    charged as no less than we count.
+    """
     believed = _believed(reported, call)
     if believed is None or (not believed.output_tokens and any(texts)):
         return _counted(call, texts, services)
+    # A recording's length is not that of the text which stands for it.
+    guessed = believed.estimated and call.candidate.kind != "replay"
+    if guessed or not believed.input_tokens:
+        return _at_least(believed, _counted(call, texts, services))
     return believed
 
 
-def priced(usage: Usage, call: Call, services: Services, reservation: Reservation) -> Cost:
-    """The cost at the rates of this instant, or of the reservation's where none hold any more.
+def demand_usage(raw: Any, settled: Usage, call: Call) -> None:
+    """For `strict_usage`, after settling: what was charged must be the host's own, sound count.
 
-    DeepSeek: "the completion timestamp of each request determines its pricing tier".
+    `raw` is the usage as it came: `usage_in(reply.body)`, or `Stream.raw`.
+
+    Raises:
+        UsageError: it is not, and so was repaired or counted. Nothing is undone.
     """
-    rates = services.catalog.rates(call.candidate, services.now())
-    rates = rates or services.catalog.rates(call.candidate, reservation.at)
+    if not settled.estimated or call.candidate.kind == "replay":
+        return
+    told = parse_usage(raw, strict=True)
+    most = max(told.input_tokens, told.output_tokens) if told else 0
+    why = f"more than {_ABSURD} context windows" if most > _most(call) else "less than what came"
+    raise UsageError(
+        f"{call.candidate.name}: expected a usage of the whole answer, it says {why}; "
+        "without strict_usage it is counted by us, and marked as estimated",
+        keys=tuple(str(key)[:40] for key in raw)[:20],
+    )
+
+
+def priced(usage: Usage, call: Call, services: Services, reservation: Reservation) -> Cost:
+    """The cost of what a call took; 0 under no price row where its price is not known."""
+    rates = billed(
+        services.catalog,
+        call.candidate,
+        began=reservation.at,
+        ended=services.now(),
+        input_tokens=usage.input_tokens,
+        service_tier=tier_of(call.request.extra),
+        unpriced=services.unpriced,
+    )
     return cost(usage, rates) if rates else Cost(pico=0)
 
 
@@ -91,7 +146,7 @@ def after_failure(
     that never came, reasoning that is not shown): all that was reserved.
     """
     hidden = call.candidate.mode == "thinking" and not stream.reasoned
-    if call.request.stream and stream.usage and stream.finish_reason:
+    if call.request.stream and stream.final:
         usage = usage_of(stream.usage, stream.text, call, services)
         return usage, priced(usage, call, services, reservation)
     if call.request.stream and any(stream.text) and not hidden:
@@ -107,21 +162,25 @@ def _believed(reported: Usage | None, call: Call) -> Usage | None:
     if reported is None:
         return None
     most = max(reported.input_tokens, reported.output_tokens)
-    return reported if most <= _ABSURD * call.candidate.context_tokens else None
+    return reported if most <= _most(call) else None
+
+
+def _most(call: Call) -> int:
+    return _ABSURD * call.candidate.context_tokens
+
+
+def _guessed(told: Usage) -> Usage:
+    return replace(told, estimated=True)
 
 
 def _at_least(reported: Usage | None, counted: Usage) -> Usage:
     """Ours, or the host's count so far where that is more; cached tokens as it said."""
     if reported is None:
         return counted
-    input_tokens = max(reported.input_tokens, counted.input_tokens)
-    output_tokens = max(reported.output_tokens, counted.output_tokens)
-    return Usage(
-        input_tokens=input_tokens,
-        cache_read_tokens=reported.cache_read_tokens,
-        cache_write_tokens=reported.cache_write_tokens,
-        output_tokens=output_tokens,
-        reasoning_tokens=reported.reasoning_tokens,
+    return replace(
+        reported,
+        input_tokens=max(reported.input_tokens, counted.input_tokens),
+        output_tokens=max(reported.output_tokens, counted.output_tokens),
         estimated=True,
     )
 

@@ -6,22 +6,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from router import flow
 from router._arguments import BudgetLike, CallArguments, ClientArguments, VerifierLike
-from router._core import Core
+from router._core import Core, with_completion
 from router._drive import Drive
 from router.budgets.status import BudgetStatus, status
 from router.chat import Chat, CompletionStream
-from router.errors import ConfigError
+from router.errors import ConfigError, UsageError
 from router.feedback import feedback
+from router.job import plan_job
+from router.jobplan import JobPlan
 from router.labels import Example, learned
 from router.transports import Transport
 from router.transports.live import sync_transport
-from router.types import Plan
+from router.types import Plan, Request
 
 if TYPE_CHECKING:
     from router.catalog import Candidate, Catalog
@@ -74,6 +76,11 @@ class BaseClient:
         core = self._core
         return learned(core.scorer, examples, core.catalog, core.tags, core.now())
 
+    def _job_request(
+        self, shared: Mapping[str, Any]
+    ) -> Callable[[Any, Mapping[str, Any]], Request]:
+        return lambda messages, own: self._core.request(messages, {**shared, **own})
+
     def candidates(self, model: str = "auto") -> tuple[Candidate, ...]:
         """The candidates that `model` stands for now, in this client's configuration."""
         self._core.services()
@@ -108,7 +115,8 @@ class Client(BaseClient):
     Settings (all optional): `hosts` or `candidates` to choose from, `catalog` overlays, `policy`
     (a preset's name, a TOML file or a callable), `budgets`, `ledger` (a path), `keys` and
     `base_urls` by host, `tags` for every request, `timeout` (seconds), `max_retries`, `verify` (a
-    judge of answers) and `scorer`. Thread-safe. Close it, or use it in a `with` statement.
+    judge of answers), `scorer`, `unpriced` ("deny" or "ceiling") and `strict_usage`. Thread-safe.
+    Close it, or use it in a `with` statement.
 
     >>> from router import Client, recorded_prompts
     >>> client = Client(ledger=":memory:", budgets="0.01")
@@ -143,6 +151,26 @@ class Client(BaseClient):
         planned = flow.plan(request, services)
         return Drive(planned, self._core.ledger, self._transport).run()
 
+    def plan_job(
+        self,
+        requests: Iterable[Sequence[Mapping[str, Any]] | Mapping[str, Any]],
+        *,
+        budget: BudgetLike | Sequence[BudgetLike] | None = None,
+        **arguments: Unpack[CallArguments],
+    ) -> JobPlan:
+        """Forecast many requests as a total, without sending, reserving or spending anything.
+
+        Each is a list of messages, or a mapping of arguments of `create` with "messages", over
+        those given here. "turns" in it makes it a conversation of so many, forecast from the
+        first. Each is planned as if it came alone; `JobPlan.budgets` says whether all fit.
+
+        Raises:
+            RouterError: as in `plan`; a note says which request.
+        """
+        services = self._core.services_for(budget, None, spending=False)
+        planned = plan_job(requests, self._job_request(arguments), services)
+        return Drive(planned, self._core.ledger, self._transport).run()
+
     def _create(
         self, messages: Any, budget: Any, verify: Any, arguments: Mapping[str, Any]
     ) -> ChatCompletion | CompletionStream:
@@ -153,7 +181,11 @@ class Client(BaseClient):
         drive = Drive(flow.complete(request, services), self._core.ledger, self._transport)
         if request.stream:
             return CompletionStream.start(drive)
-        reply, route = drive.run()
+        try:
+            reply, route = drive.run()
+        except UsageError as error:
+            with_completion(error)
+            raise
         assert reply is not None
         from router.completion import completion_from
 

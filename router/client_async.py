@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from router import flow
 from router._arguments import BudgetLike, CallArguments, ClientArguments, VerifierLike
+from router._core import with_completion
+from router._drive import Drive
 from router._drive_async import AsyncDrive
 from router.chat_async import AsyncChat, AsyncCompletionStream
 from router.client import BaseClient
-from router.transports import AsyncTransport
+from router.errors import UsageError
+from router.job import plan_job
+from router.jobplan import JobPlan
+from router.transports import AsyncTransport, Transport
 from router.transports.live import async_transport
 from router.types import Plan
 
@@ -48,6 +53,24 @@ class AsyncClient(BaseClient):
         planned = flow.plan(request, services)
         return await AsyncDrive(planned, self._core.ledger, self._transport, self._executor).run()
 
+    async def plan_job(
+        self,
+        requests: Iterable[Sequence[Mapping[str, Any]] | Mapping[str, Any]],
+        *,
+        budget: BudgetLike | Sequence[BudgetLike] | None = None,
+        **arguments: Unpack[CallArguments],
+    ) -> JobPlan:
+        """Forecast many requests as a total; see `Client.plan_job`.
+
+        Works in a thread of its own, which takes `requests` one by one.
+        """
+        await self._prepare()
+        services = self._core.services_for(budget, None, spending=False)
+        planned = plan_job(requests, self._job_request(arguments), services)
+        # A plan sends nothing, and ledgers are safe to read from any thread.
+        drive = Drive(planned, self._core.ledger, cast("Transport", None))
+        return await asyncio.to_thread(drive.run)
+
     async def _create(
         self, messages: Any, budget: Any, verify: Any, arguments: Mapping[str, Any]
     ) -> ChatCompletion | AsyncCompletionStream:
@@ -60,7 +83,11 @@ class AsyncClient(BaseClient):
         )
         if request.stream:
             return await AsyncCompletionStream.start(drive)
-        reply, route = await drive.run()
+        try:
+            reply, route = await drive.run()
+        except UsageError as error:
+            with_completion(error)
+            raise
         assert reply is not None
         from router.completion import completion_from
 

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from classifiers.scores import Score
 from policies.types import Context, Decision, Purse, Quote
 from router.budgets import Balance, Hold, exceeded
-from router.catalog import Candidate, Rates
+from router.catalog import Candidate
 from router.constraints import Obstacle, nobody_left, obstacle
 from router.errors import (
     BudgetExceededError,
     InvalidRequestError,
     NoCandidateError,
     RouterError,
+    UnpricedModelError,
 )
-from router.forecast import Unaffordable, forecast
-from router.prompts.layout import arrange, canonical
+from router.forecast import Unaffordable, forecast, input_bound, size_of, spread
+from router.horizon import Horizon, Prices, tier_of
+from router.outlook import Forecast
+from router.prompts.layout import arrange
 from router.prompts.prefix import chain_of
 from router.prompts.text import prompt_of
 from router.record import Grounds, completed
 from router.scoring import scores_of, version_of
 from router.services import Services
-from router.types import Forecast, Plan, Request
+from router.types import Plan, Request
 
-_MINUTE = 60
+_DENIED = "its price is not known, and unpriced='deny'"
 
 
 def decide(
@@ -57,40 +58,66 @@ def decide(
     input_tokens = services.count_input(
         layout.messages, tools=layout.tools or None, response_format=request.response_format
     )
-    input_bytes = _size(request)
+    input_bytes = size_of(request)
     remaining = min((max(0, _left(h, b)) for h, b in hard), default=None)
     out: dict[str, Obstacle] = {}
-    priced: list[tuple[Candidate, Rates | None, Rates | None]] = []
+    priced: list[tuple[Candidate, Prices, int]] = []
+    horizon = Horizon(
+        services.catalog,
+        now,
+        request.timeout,
+        service_tier=tier_of(request.extra),
+        unpriced=services.unpriced,
+    )
     for candidate in candidates:
-        rates, dearest = _rates(services, candidate, now, request.timeout)
-        why = obstacle(candidate, request, input_tokens, rates, hard=bool(hard))
+        bound = input_bound(candidate, input_tokens, input_bytes)
+        prices = horizon.prices(candidate, input_tokens, bound)
+        why = obstacle(candidate, request, input_tokens, prices.rates, hard=bool(hard))
+        if why is None and prices.rates is None and services.unpriced == "deny":
+            why = Obstacle("price", _DENIED)
         if why is None and (reason := services.unfit(candidate, request)):
             why = Obstacle("unfit", reason)
         if why is None:
-            priced.append((candidate, rates, dearest))
+            priced.append((candidate, prices, bound))
         else:
             out[candidate.name] = why
     if not priced:
+        if out and all(o.reason == _DENIED for o in out.values()):
+            raise UnpricedModelError(
+                "no candidate has a known price, and this client refuses such (unpriced='deny'). "
+                "Add its rates in a catalogue overlay (Client(catalog=...)):",
+                reasons={name: o.reason for name, o in out.items()},
+            )
         raise nobody_left(out, input_tokens)
 
     scorer = version_of(services.scorer)  # before it may learn more
-    prompt = prompt_of(layout.messages, layout.tools, request.response_format, request.tags)
+    prompt = prompt_of(
+        layout.messages,
+        layout.tools,
+        request.response_format,
+        request.tags,
+        request.extra.get("reasoning_effort"),
+    )
     profiles = list(dict.fromkeys(c.profile for c, _, _ in priced))
     reading, scores = scores_of(services.scorer, prompt, profiles, request.tags.get("tenant", ""))
     chain = chain_of(layout.messages, layout.tools)
     forecasts: dict[str, Forecast] = {}
+    errors = {profile: spread(scores[profile].draws) for profile in profiles}
+    means: dict[tuple[str, int], float] = {}
     needed: list[int] = []
-    for candidate, rates, dearest in priced:
+    for candidate, prices, bound in priced:
         answer = forecast(
             candidate,
             request,
             scores[candidate.profile],
+            prices,
             input_tokens=input_tokens,
-            input_bytes=input_bytes,
+            bound=bound,
             cache_read_tokens=services.prefixes.expected(candidate.endpoint, chain, now),
-            rates=rates,
-            dearest=dearest,
             remaining=remaining,
+            pace=services.pace,
+            quality_se=errors[candidate.profile],
+            means=means,
         )
         if isinstance(answer, Unaffordable):
             out[candidate.name] = Obstacle("budget", answer.reason)
@@ -104,7 +131,7 @@ def decide(
         quote
         for candidate, _, _ in priced
         if (known := forecasts.get(candidate.name))
-        and (quote := _quote(candidate, known, scores[candidate.profile], services))
+        and (quote := _quote(candidate, known, scores[candidate.profile]))
     ]
     if quotes:
         for name, known in forecasts.items():
@@ -137,9 +164,7 @@ def decide(
     )
 
 
-def _quote(
-    candidate: Candidate, forecast: Forecast, score: Score, services: Services
-) -> Quote | None:
+def _quote(candidate: Candidate, forecast: Forecast, score: Score) -> Quote | None:
     """What the policy is shown of a candidate; None without a known price."""
     if forecast.cost is None or forecast.cost_p90 is None or forecast.cost_ceiling is None:
         return None
@@ -153,7 +178,7 @@ def _quote(
         quality_se=forecast.quality_se,
         base_quality=forecast.base_quality,
         base_cost=forecast.base_cost,
-        seconds=services.seconds(candidate, score.output_tokens.mean),
+        seconds=forecast.seconds,
         thinking=candidate.thinking,
         region=candidate.region,
         basis=forecast.basis,
@@ -224,39 +249,8 @@ def _choose(
     return decision
 
 
-def _rates(
-    services: Services, candidate: Candidate, now: datetime, timeout: float
-) -> tuple[Rates | None, Rates | None]:
-    """The rates now, and the highest of each in the time the call may take.
-
-    Where prices follow the clock they are looked up every minute, as fine as windows are written,
-    else at both ends.
-    """
-    rates = services.catalog.rates(candidate, now)
-    if rates is None:
-        return None, None
-    end = services.catalog.rates(candidate, now + timedelta(seconds=timeout)) or rates
-    clocked = rates.window or end.window
-    seconds = (*range(_MINUTE, math.ceil(timeout), _MINUTE), timeout) if clocked else (timeout,)
-    later = (services.catalog.rates(candidate, now + timedelta(seconds=s)) for s in seconds)
-    all_of_them = [rates, *(r for r in later if r is not None)]
-    return rates, replace(
-        rates,
-        input=max(r.input for r in all_of_them),
-        cache_read=max(r.cache_read for r in all_of_them),
-        cache_write=max(r.cache_write for r in all_of_them),
-        output=max(r.output for r in all_of_them),
-    )
-
-
 def _left(hold: Hold, balance: Balance) -> int:
     return hold.limit - balance.spent - balance.reserved
-
-
-def _size(request: Request) -> int:
-    text = canonical([list(request.messages), list(request.tools), request.response_format])
-    # Chat templates add a few tokens a message, and some a default system prompt or the date.
-    return len(text.encode("utf-8", "replace")) + 8 * len(request.messages) + 64
 
 
 def _too_little(

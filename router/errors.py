@@ -13,6 +13,7 @@ RouterError
 │   ├── AlreadyGradedError      feedback on an answer that has its grade
 │   └── RecordError             a decision record that cannot be read or replayed
 ├── ScorerError                 the scorer failed, or answered what is no score
+├── UsageError                  with strict_usage: the host's own count is missing or not sound
 ├── NoCandidateError            nobody can serve this request; `.reasons` says why, one by one
 │   ├── ContextLengthError      the prompt is longer than every context window
 │   └── UnpricedModelError      a hard budget and a model without a price
@@ -36,6 +37,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 
 class RouterError(Exception):
@@ -126,6 +128,22 @@ class RecordError(ConfigError, ValueError):
 
 class ScorerError(RouterError):
     """The scorer failed, or answered what is no score; nothing was sent."""
+
+
+class UsageError(RouterError):
+    """Only with `strict_usage`: a host's usage is missing, of no known shape, or does not add up.
+
+    The call is settled by then, with a count of ours. `keys` names the fields that came. The
+    answer is paid for and not lost: it is in `completion`, how it was served in `route`.
+    """
+
+    completion: Any = None
+    route: Any = None
+    reply: Any = None
+
+    def __init__(self, message: str, *, keys: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.keys = keys
 
 
 class NoCandidateError(RouterError):

@@ -12,6 +12,7 @@ from typing import Any
 from router.attempt import Ended
 from router.catalog import Candidate
 from router.effects import Effect, Verify
+from router.errors import UsageError
 from router.feedback import grade_of
 from router.serve import Job, serve
 from router.types import Attempt, Reply
@@ -22,17 +23,18 @@ _RIGHT = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that was paid for, who gave it, and its grade (None: nobody could say)."""
+    """An answer that was paid for, who gave it, and what was wrong with its usage, if anything."""
 
     candidate: Candidate
     reply: Reply | None
     attempt: Attempt
+    fault: UsageError | None = None
 
 
 def unverified(job: Job, candidate: Candidate, ended: Ended) -> tuple[Answer, tuple[str, ...]]:
     """The answer as it is, its attempt noted as past; and notes."""
     job.past.append(ended.attempt)
-    return Answer(candidate, ended.reply, ended.attempt), ended.notes
+    return Answer(candidate, ended.reply, ended.attempt, ended.fault), ended.notes
 
 
 def verified(
@@ -52,7 +54,7 @@ def verified(
         if wrong:
             done = replace(done, outcome="rejected")
         job.past.append(done)
-        answers.append(Answer(candidate, ended.reply, done))
+        answers.append(Answer(candidate, ended.reply, done, ended.fault))
         stages = _left(job)
         if not (wrong and stages):
             return answers, tuple(notes)

@@ -1,4 +1,4 @@
-"""Grades of answers, on their way to the scorer: which request they are about, and each once."""
+"""What answers teach the scorer: their lengths, and their grades, each once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from router._locks import forkable
 from router.errors import AlreadyGradedError, InvalidRequestError, UnknownRequestError
-from router.scoring import Scorer, learner
+from router.scoring import Scorer, learner, observes
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,38 @@ def conclude(
     if verified and not notes:
         served = replace(served, reading=None, graded_by="the verifier")
     memory.put(request_id, served)
+    return tuple(notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How long an answer of `profile` was, in tokens; as in `scoring.Observer.observe`."""
+
+    profile: str
+    output_tokens: int
+    reasoning_tokens: int | None = None
+    truncated: bool = False
+
+
+def note_lengths(
+    scorer: Scorer, reading: Any, tenant: str, lengths: Sequence[Length]
+) -> tuple[str, ...]:
+    """Tell a scorer that observes how long answers were; notes where it fails."""
+    if not observes(scorer):
+        return ()
+    notes = []
+    for length in lengths:
+        try:
+            scorer.observe(
+                reading,
+                length.profile,
+                length.output_tokens,
+                reasoning_tokens=length.reasoning_tokens,
+                truncated=length.truncated,
+                tenant=tenant,
+            )
+        except Exception as error:  # noqa: BLE001 - a scorer is anybody's code
+            notes.append(f"the scorer could not take in a length: {type(error).__name__}: {error}")
     return tuple(notes)
 
 

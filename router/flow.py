@@ -16,14 +16,19 @@ from router.budgets import holds_for
 from router.constraints import check_parameters
 from router.decide import decide
 from router.effects import Balances, Effect
-from router.errors import RouterError
+from router.errors import RouterError, UsageError
 from router.escalate import best, unverified, verified
-from router.feedback import Remembered, conclude
+from router.feedback import Length, Remembered, conclude, note_lengths
+from router.scoring import learns
 from router.serve import Job, serve
 from router.services import Services
 from router.types import Attempt, Plan, Reply, Request, Route
 
 Flow: TypeAlias = Generator[Effect, Any, tuple[Reply | None, Route]]
+
+_ANSWERED = frozenset({"ok", "rejected", "closed"})
+_CUT = frozenset({"length", "content_filter", "insufficient_system_resource"})
+"""Words of hosts for an answer that ended before its end; the last is DeepSeek's."""
 
 
 def plan(request: Request, services: Services) -> Generator[Effect, Any, Plan]:
@@ -42,6 +47,7 @@ def complete(request: Request, services: Services) -> Flow:
         BudgetExceededError, NoCandidateError, InvalidRequestError, ScorerError: before anything
             was sent.
         ProviderError: the last candidate failed; its notes name what was tried.
+        UsageError: with `strict_usage`; its `reply` and `route` are the answer, paid for.
     """
     began, started_at = services.monotonic(), services.now()
     try:
@@ -73,7 +79,15 @@ def complete(request: Request, services: Services) -> Flow:
         answers, notes = yield from verified(job, candidate, ended)
     served = best(answers)
     judged = tuple(a.attempt for a in answers)
-    return served.reply, _finished(job, planned, served.attempt, judged, notes)
+    route = _finished(job, planned, served.attempt, judged, notes)
+    if served.fault is not None:
+        raise _with_answer(served.fault, served.reply, route)
+    return served.reply, route
+
+
+def _with_answer(fault: UsageError, reply: Reply | None, route: Route) -> UsageError:
+    vars(fault).update(reply=reply, route=route, completion=None)
+    return fault
 
 
 def _finished(
@@ -83,7 +97,13 @@ def _finished(
     answered: tuple[Attempt, ...],
     notes: tuple[str, ...],
 ) -> Route:
-    """The route of an answered request, after the scorer was told what the verifier found."""
+    """The route of an answered request, after the scorer was told lengths and verdicts."""
+    notes += note_lengths(
+        job.services.scorer,
+        planned.reading,
+        job.request.tags.get("tenant", ""),
+        [length for a in job.past if (length := _length(job, a)) is not None],
+    )
     notes += _learned(job, planned, served, answered)
     return replace(
         job.route,
@@ -97,11 +117,34 @@ def _finished(
     )
 
 
+def _length(job: Job, done: Attempt) -> Length | None:
+    """The length that an attempt teaches, None for none: a count of ours is no measurement.
+
+    Of a stream that its reader closed we know at least how much came.
+    """
+    usage = done.usage
+    if usage is None or done.outcome not in _ANSWERED:
+        return None
+    candidate = job.services.catalog.candidate(done.candidate, at=job.route.started_at)
+    cut = done.outcome == "closed" and done.finish_reason is None
+    if cut and not usage.output_tokens:
+        return None
+    if usage.estimated and not cut and candidate.kind != "replay":
+        return None
+    hidden = candidate.thinking and not usage.reasoning_tokens
+    return Length(
+        profile=candidate.profile,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=None if hidden else usage.reasoning_tokens,
+        truncated=cut or done.finish_reason in _CUT,
+    )
+
+
 def _learned(
     job: Job, planned: Plan, served: Attempt, answered: tuple[Attempt, ...]
 ) -> tuple[str, ...]:
     services, at = job.services, job.route.started_at
-    if planned.reading is None:  # the scorer does not learn
+    if not learns(services.scorer):
         return ()
 
     def profile(name: str) -> str:

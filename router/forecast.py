@@ -1,24 +1,32 @@
-"""Tokens and dollars of each candidate before the call, from its score and its rates."""
+"""Tokens, dollars and seconds of each candidate before the call: from score, rates and pace."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
 
-from classifiers.scores import Score
+from classifiers.scores import Quantiles, Score
 from router.catalog import Candidate, Rates
+from router.horizon import Prices
 from router.money import format_usd
-from router.pricing import affordable_output, ceiling, cost
-from router.types import Forecast, Request, Usage
+from router.outlook import Forecast
+from router.pace import Pace, Times
+from router.pricing import affordable_output, ceiling, output_costs
+from router.prompts.layout import canonical
+from router.types import Request
 
-_HEADROOM = {"trained": 1.25}
-_HEADROOM_UNTRAINED = 3.0
+_HEADROOM = {"trained": (1.25, "1.25 x the forecast's p99")}
+_HEADROOM_UNTRAINED = (3.0, "3 x the forecast's p99")
 """Over the p99 forecast when the caller set no max_tokens: a forecast's tail is uncertain too, and
 more so without answers of the model itself. A cut-off answer is money for nothing."""
 _FEWEST = 256
 _MARGIN = 32
 """Input tokens over our own count; besides, one in a hundred."""
+_HORIZON = 600.0
+"""Seconds that a call may take for all we know, where its endpoint has no history here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +41,11 @@ def spread(draws: Sequence[float]) -> float:
     """The standard deviation of equally likely values; 0.0 of none."""
     if not draws:
         return 0.0
-    mean = math.fsum(draws) / len(draws)
-    return math.sqrt(math.fsum((p - mean) ** 2 for p in draws) / len(draws))
+    n, squares = len(draws), 0.0
+    mean = sum(draws) / n
+    for p in draws:
+        squares += (p - mean) * (p - mean)
+    return math.sqrt(squares / n)
 
 
 def input_bound(candidate: Candidate, input_tokens: int, input_bytes: int) -> int:
@@ -42,7 +53,7 @@ def input_bound(candidate: Candidate, input_tokens: int, input_bytes: int) -> in
 
     Close where we have the model's own vocabulary, with a margin, for a host's chat template may
     differ from the published one; else no byte-level vocabulary makes more
-    tokens than bytes. `input_bytes` has room for the chat template (`decide._size`).
+    tokens than bytes. `input_bytes` has room for the chat template (`size_of`).
     """
     if candidate.kind == "replay":  # recordings are counted as we count
         return input_tokens
@@ -51,72 +62,71 @@ def input_bound(candidate: Candidate, input_tokens: int, input_bytes: int) -> in
     return max(input_tokens, input_bytes)
 
 
+def size_of(request: Request) -> int:
+    """Bytes of all that is sent, with room for the chat template."""
+    text = canonical([list(request.messages), list(request.tools), request.response_format])
+    # Chat templates add a few tokens a message, and some a default system prompt or the date.
+    return len(text.encode("utf-8", "replace")) + 8 * len(request.messages) + 64
+
+
+def cacheable(candidate: Candidate, tokens: int) -> int:
+    """How many of so many tokens, sent before, the host keeps: whole units, from its minimum."""
+    kept = tokens // candidate.cache_unit_tokens * candidate.cache_unit_tokens
+    return kept if kept >= candidate.cache_min_tokens else 0
+
+
 def forecast(
     candidate: Candidate,
     request: Request,
     score: Score,
+    prices: Prices,
     *,
     input_tokens: int,
-    input_bytes: int,
+    bound: int,
     cache_read_tokens: int,
-    rates: Rates | None,
-    dearest: Rates | None,
     remaining: int | None,
+    pace: Pace,
+    quality_se: float,
+    means: dict[tuple[str, int], float],
 ) -> Forecast | Unaffordable:
     """Forecast one candidate.
 
-    `rates` are those expected, `dearest` the highest that may hold while the call runs;
-    `remaining` is what hard budgets still hold in pico-dollars, None without any. The ceiling
-    counts the whole input as uncached and all of `max_tokens` as used.
+    `bound` is the most input tokens that can be billed (`input_bound`); `remaining` is what hard
+    budgets still hold in pico-dollars, None without any. The ceiling counts the whole input as
+    uncached and all of `max_tokens` as used, at the dearest price until the timeout.
+    `quality_se` is the `spread` of the score's draws; `means` keeps the expected lengths of one
+    request, for they are the same at every host of a model.
     """
     cached = min(cache_read_tokens, input_tokens)
-    bound = input_bound(candidate, input_tokens, input_bytes)
-    room = min(candidate.max_output_tokens, candidate.context_tokens - input_tokens)
-    limit = min(request.max_tokens or room, room)
-    notes = []
-    if request.max_tokens and limit < request.max_tokens:
-        notes.append(f"max_tokens lowered from {request.max_tokens:,} to {limit:,}: its cap")
+    cached = cacheable(candidate, cached) if cached else 0
     output = score.output_tokens
-    if remaining is not None and dearest is not None:
-        least = min(limit, max(1, math.ceil(output.p90)))
-        if not request.max_tokens:
-            headroom = _HEADROOM.get(score.basis, _HEADROOM_UNTRAINED)
-            limit = min(room, max(_FEWEST, math.ceil(output.p99 * headroom)))
-            cause = f"{headroom:g} x the forecast's p99"
-        else:
-            least, cause = limit, ""
-        affordable = affordable_output(remaining, bound, dearest)
-        if affordable is not None and affordable < least:
-            needed = ceiling(bound, least, dearest)
-            return Unaffordable(
-                needed, f"needs {format_usd(needed)}, the budget has {format_usd(remaining)} left"
+    found = _limit(candidate, request, score, input_tokens, bound, prices.dearest, remaining)
+    if isinstance(found, Unaffordable):
+        return found
+    limit, most, notes = found
+    mean = means.get((candidate.profile, limit), -1.0)
+    if mean < 0.0:
+        mean = means[candidate.profile, limit] = _capped_mean()(output, limit)
+    base = output.mean if score.base_tokens is None else score.base_tokens
+    tokens = (base, mean, output.p50, output.p90)
+    lengths = [limit if n >= limit else math.ceil(n) for n in tokens]
+    times = pace.times(candidate.endpoint, mean, lengths[2], lengths[3])
+    rates, at, straddles = prices.rates, prices.now, None
+    amounts: Sequence[int | None] = (None,) * 4
+    if rates is not None:
+        at = _instant(prices, rates, times)
+        if prices.boundary is not None:
+            rates = prices.at(at) or rates
+        amounts = spent = output_costs(rates, input_tokens, cached, lengths)
+        if prices.boundary is not None:
+            straddles, late, note = _straddled(
+                prices, times, request.timeout, input_tokens, cached, lengths
             )
-        if affordable is not None and affordable < limit:
-            limit, cause = affordable, "what the budget can pay"
-        if cause:
-            notes.append(f"max_tokens set to {limit:,}: {cause}")
-    if rates is None or dearest is None:
-        amounts: tuple[int | None, ...] = (None,) * 5
-    else:
-        amounts = (
-            *(
-                cost(
-                    Usage(
-                        input_tokens=input_tokens,
-                        cache_read_tokens=cached,
-                        output_tokens=min(limit, math.ceil(tokens)),
-                    ),
-                    rates,
-                ).pico
-                for tokens in (
-                    output.mean if score.base_tokens is None else score.base_tokens,
-                    output.mean,
-                    output.p50,
-                    output.p90,
-                )
-            ),
-            ceiling(bound, limit, dearest),
-        )
+            if straddles is not None:
+                amounts = (*spent[:3], max(spent[3], late))
+                notes.append(note)
+        notes += prices.doubts
+    base_cost, expected, p50, p90 = amounts
     return Forecast(
         candidate=candidate.name,
         quality=float(score.p_correct),
@@ -126,16 +136,107 @@ def forecast(
         output_tokens=output,
         reasoning_tokens=score.reasoning_tokens,
         max_tokens=limit,
-        cost=amounts[1],
-        cost_p50=amounts[2],
-        cost_p90=amounts[3],
-        cost_ceiling=amounts[4],
-        rates_id=rates.id if rates else "",
+        cost=expected,
+        cost_p50=p50,
+        cost_p90=p90,
+        cost_ceiling=most,
+        rates_id="" if rates is None else rates.id,
         notes=tuple(notes),
-        quality_se=spread(score.draws),
+        quality_se=quality_se,
         base_quality=None if score.base is None else float(score.base),
-        base_cost=amounts[0],
+        base_cost=base_cost,
         known=float(score.known),
         task=score.task,
         graded=score.graded,
+        visible_tokens=score.visible_tokens,
+        tokens_basis=score.tokens_basis,
+        tokens_calls=score.tokens_calls,
+        seconds=times.seconds,
+        seconds_p90=times.p90,
+        first_token_seconds=times.first_token,
+        priced_at=at,
+        straddles=straddles,
     )
+
+
+@lru_cache(maxsize=1)
+def _capped_mean() -> Callable[[Quantiles, float], float]:
+    # Scorers bring numpy along; importing this package must not.
+    from classifiers.spread import capped_mean
+
+    return capped_mean
+
+
+def _limit(
+    candidate: Candidate,
+    request: Request,
+    score: Score,
+    input_tokens: int,
+    bound: int,
+    dearest: Rates | None,
+    remaining: int | None,
+) -> tuple[int, int | None, list[str]] | Unaffordable:
+    """The max_tokens that the host is told, the ceiling that follows, and notes on both."""
+    room = min(candidate.max_output_tokens, candidate.context_tokens - input_tokens)
+    asked = request.max_tokens
+    limit = min(asked or room, room)
+    notes = []
+    if asked and limit < asked:
+        notes.append(f"max_tokens lowered from {asked:,} to {limit:,}: its cap")
+    if dearest is None:
+        return limit, None, notes
+    if remaining is None:
+        return limit, ceiling(bound, limit, dearest), notes
+    output, least, cause = score.output_tokens, limit, ""
+    if not asked:
+        least = min(limit, max(1, math.ceil(output.p90)))
+        headroom, cause = _HEADROOM.get(score.basis, _HEADROOM_UNTRAINED)
+        limit = min(room, max(_FEWEST, math.ceil(output.p99 * headroom)))
+    most = ceiling(bound, limit, dearest)
+    if most > remaining or limit < least:
+        affordable = affordable_output(remaining, bound, dearest)
+        if affordable is not None and affordable < least:
+            needed = ceiling(bound, least, dearest)
+            return Unaffordable(
+                needed, f"needs {format_usd(needed)}, the budget has {format_usd(remaining)} left"
+            )
+        if affordable is not None and affordable < limit:
+            limit, cause = affordable, "what the budget can pay"
+            most = ceiling(bound, limit, dearest)
+    if cause:
+        notes.append(f"max_tokens set to {limit:,}: {cause}")
+    return limit, most, notes
+
+
+def _instant(prices: Prices, rates: Rates, times: Times) -> datetime:
+    """When the call's price is decided: at its start where that is published, else at its end."""
+    if rates.decided_by == "start" or not times.seconds:
+        return prices.now
+    return prices.now + timedelta(seconds=times.seconds)
+
+
+def _straddled(
+    prices: Prices,
+    times: Times,
+    timeout: float,
+    input_tokens: int,
+    cached: int,
+    lengths: Sequence[int],
+) -> tuple[datetime | None, int, str]:
+    """The boundary that the call may cross, the p90 on its dearer side, and the note on it."""
+    boundary, before = prices.boundary, prices.rates
+    assert boundary is not None and before is not None
+    lasts = min(_HORIZON if times.p90 is None else times.p90, timeout)
+    if before.decided_by == "start" or boundary > prices.now + timedelta(seconds=lasts):
+        return None, 0, ""
+    after = prices.at(boundary)
+    first = output_costs(before, input_tokens, cached, lengths)
+    then = first if after is None else output_costs(after, input_tokens, cached, lengths)
+    if after is not None and (first[1], first[3]) == (then[1], then[3]):
+        return None, 0, ""  # another row, the same price
+    told = "unknown" if after is None else format_usd(then[1])
+    note = (
+        f"may cross the price boundary at {boundary:%H:%M} UTC: {format_usd(first[1])} before, "
+        f"{told} after (expected cost)"
+    )
+    return boundary, max(first[3], then[3]), note

@@ -41,6 +41,31 @@ class Learner(Scorer, Protocol):
         """Take in that `profile` answered this prompt with this grade, from 0 to 1."""
 
 
+class Observer(Scorer, Protocol):
+    """A scorer that takes in how long answers really were; nobody need grade them for that."""
+
+    def observe(
+        self,
+        prompt: Any,
+        profile: str,
+        output_tokens: int,
+        *,
+        reasoning_tokens: int | None = None,
+        truncated: bool = False,
+        tenant: str = "",
+    ) -> None:
+        """Take in that `profile` answered this prompt with so many tokens, reasoning included.
+
+        `reasoning_tokens` is None where the host does not say. `truncated`: the answer was cut,
+        so that it would have been longer. `prompt` is as in `Scorer.score`.
+        """
+
+
+def observes(scorer: Scorer) -> TypeGuard[Observer]:
+    """Whether this scorer is an `Observer`."""
+    return callable(getattr(scorer, "observe", None))
+
+
 def learns(scorer: Scorer) -> TypeGuard[Learner]:
     """Whether this scorer is a `Learner`."""
     return not _missing(scorer)
@@ -71,14 +96,15 @@ def version_of(scorer: Scorer) -> str:
 def scores_of(
     scorer: Scorer, prompt: Prompt, profiles: Sequence[str], tenant: str
 ) -> tuple[Any, Mapping[str, Score]]:
-    """What a learner made of the prompt (None of another scorer), and a score of each profile.
+    """What learning and observing need of the prompt, and a score of each profile.
+
+    Of a learner that is what it read; of a scorer that only observes, the prompt; else None.
 
     Raises:
         ScorerError: it failed, or what it answered is no score.
     """
     try:
-        reading = scorer.read(prompt) if learns(scorer) else None
-        asked = prompt if reading is None else reading
+        asked = scorer.read(prompt) if learns(scorer) else prompt
         found = scorer.score(asked, profiles, tenant=tenant)
     except RouterError:
         raise
@@ -86,7 +112,7 @@ def scores_of(
         raise ScorerError(f"the scorer failed: {type(error).__name__}: {error}") from error
     for profile in profiles:
         _check(found.get(profile) if isinstance(found, Mapping) else None, profile)
-    return reading, found
+    return asked if learns(scorer) or observes(scorer) else None, found
 
 
 def _check(score: object, profile: str) -> None:
@@ -95,10 +121,12 @@ def _check(score: object, profile: str) -> None:
     for p in (score.p_correct, *score.draws, *(() if score.base is None else (score.base,))):
         if not 0.0 <= p <= 1.0:
             raise ScorerError(f"the scorer answered P(correct) {p!r} for {profile!r}, not 0 to 1")
-    tokens = score.output_tokens
-    for n in (tokens.p10, tokens.p50, tokens.p90, tokens.p99, tokens.mean):
-        if not 0.0 <= n < math.inf:
-            raise ScorerError(f"the scorer answered {n!r} output tokens for {profile!r}")
+    for tokens in (score.output_tokens, score.reasoning_tokens, score.visible_tokens):
+        if tokens is None:
+            continue
+        for n in (tokens.p10, tokens.p50, tokens.p90, tokens.p99, tokens.mean):
+            if not 0.0 <= n < math.inf:
+                raise ScorerError(f"the scorer answered {n!r} output tokens for {profile!r}")
 
 
 def _missing(scorer: Scorer) -> list[str]:

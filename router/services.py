@@ -11,6 +11,7 @@ from policies.types import Policy
 from router.budgets import Budget
 from router.catalog import Candidate, Catalog
 from router.feedback import Memory
+from router.horizon import Unpriced
 from router.pace import Pace
 from router.prompts.prefix import PrefixIndex
 from router.scoring import Learner, Scorer
@@ -40,6 +41,8 @@ class Services:
     `candidates` answers which are configured for model names at an instant; `unfit` says why a
     candidate should not get this request now (a recording without the prompt, a broken host).
     `verify` is the caller's judge of answers: called by the drivers, with a `ChatCompletion`.
+    `unpriced` says what becomes of candidates without a known price; `strict_usage`, that an
+    answer whose usage the host did not report is an error, once it is settled.
     """
 
     catalog: Catalog
@@ -58,7 +61,5 @@ class Services:
     verify: Callable[[Any], Any] | None = None
     memory: Memory = field(default_factory=Memory)
     pace: Pace = field(default_factory=Pace)
-
-    def seconds(self, candidate: Candidate, output_tokens: float) -> float | None:
-        """Expected seconds to the whole of an answer of so many tokens; None if not known."""
-        return self.pace.expected(candidate.endpoint, output_tokens)
+    unpriced: Unpriced = None
+    strict_usage: bool = False

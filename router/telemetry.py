@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from router.money import to_usd
-from router.types import Call, Cost, Forecast, Usage
+from router.outlook import Forecast
+from router.types import Call, Cost, Usage
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span

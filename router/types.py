@@ -8,15 +8,29 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from classifiers.scores import Quantiles
 from router.errors import RecordError
 from router.money import to_usd
+from router.outlook import Forecast
 from router.record import DecisionRecord, Grounds
+from router.shown import plan_html, plan_text
 
 if TYPE_CHECKING:
     from policies.types import Decision
     from router.catalog import Candidate
     from router.prompts.layout import Layout
+
+__all__ = [
+    "Attempt",
+    "Call",
+    "Chunk",
+    "Cost",
+    "Forecast",
+    "Plan",
+    "Reply",
+    "Request",
+    "Route",
+    "Usage",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +66,10 @@ class Request:
 class Usage:
     """Tokens of one call, normalised over providers.
 
-    `input_tokens` includes the cached ones, `output_tokens` the reasoning ones.
-    `estimated` is True when the host did not report them and we counted.
+    `input_tokens` includes the cached ones, `output_tokens` the reasoning ones,
+    `cache_write_tokens` those kept for an hour (`cache_write_1h_tokens`). `estimated` is True
+    when the host did not report them and we counted, or it contradicted itself and was repaired.
+    `reported_cost` is what the host says it charged, in pico-dollars; nothing is billed by it.
 
     Raises:
         ValueError: a count is negative, or a part is larger than its whole.
@@ -65,19 +81,25 @@ class Usage:
     output_tokens: int = 0
     reasoning_tokens: int = 0
     estimated: bool = False
+    cache_write_1h_tokens: int = 0
+    reported_cost: int | None = None
 
     def __post_init__(self) -> None:
         counts = (
             self.input_tokens,
             self.cache_read_tokens,
             self.cache_write_tokens,
+            self.cache_write_1h_tokens,
             self.output_tokens,
             self.reasoning_tokens,
+            self.reported_cost or 0,
         )
         if min(counts) < 0:
             raise ValueError(f"token counts are not negative: {self}")
         if self.cache_read_tokens + self.cache_write_tokens > self.input_tokens:
             raise ValueError(f"cached tokens are part of input_tokens: {self}")
+        if self.cache_write_1h_tokens > self.cache_write_tokens:
+            raise ValueError(f"cache_write_1h_tokens are part of cache_write_tokens: {self}")
         if self.reasoning_tokens > self.output_tokens:
             raise ValueError(f"reasoning_tokens are part of output_tokens: {self}")
 
@@ -106,53 +128,6 @@ class Cost:
     def usd(self) -> Decimal:
         """The cost in USD, exactly."""
         return to_usd(self.pico)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
-    """What one candidate would do with a request, known before it is sent.
-
-    `quality` is P(correct), `quality_se` its standard error, `base_quality` and `base_cost` what
-    it and the expected cost were before the prompt was read. `basis` says on what they rest:
-    trained, placed or prior; `graded` counts your own answers that moved them. `known`, from 0
-    to 1, is how much the prompt is like those trained on, `task` the kind of task it looks
-    like.
-
-    Costs are pico-dollars: `cost` expected, `cost_p50`/`cost_p90` quantiles, `cost_ceiling` what
-    is reserved: the whole input uncached and `max_tokens` of output. All are None when the
-    candidate has no known price.
-    """
-
-    candidate: str
-    quality: float
-    basis: str
-    input_tokens: int
-    cache_read_tokens: int
-    output_tokens: Quantiles
-    reasoning_tokens: Quantiles
-    max_tokens: int
-    cost: int | None
-    cost_p50: int | None
-    cost_p90: int | None
-    cost_ceiling: int | None
-    rates_id: str = ""
-    notes: tuple[str, ...] = ()
-    quality_se: float = 0.0
-    base_quality: float | None = None
-    base_cost: int | None = None
-    known: float = 1.0
-    task: str = ""
-    graded: int = 0
-
-    @property
-    def cost_usd(self) -> Decimal | None:
-        """The expected cost in USD."""
-        return None if self.cost is None else to_usd(self.cost)
-
-    @property
-    def cost_p90_usd(self) -> Decimal | None:
-        """The cost in USD that one call in ten exceeds."""
-        return None if self.cost_p90 is None else to_usd(self.cost_p90)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +171,7 @@ class Attempt:
 
     `outcome` is "ok", a word for how it failed, or "rejected": it answered, was charged, and the
     verifier's `grade` was below one half. `grade` is None where nothing verified the answer.
+    `finish_reason` is the host's word for why it ended, None where it gave none.
     """
 
     candidate: str
@@ -204,6 +180,7 @@ class Attempt:
     usage: Usage | None = None
     cost: Cost | None = None
     grade: float | None = None
+    finish_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +230,8 @@ class Route:
 class Plan:
     """What would be done with a request, decided and forecast without spending.
 
-    `layout` is the prompt as it would be sent, `reading` what a scorer that learns made of it.
+    `layout` is the prompt as it would be sent, `reading` what a scorer that learns made of it (of
+    one that only observes lengths, the prompt itself). As text, it is its table.
     """
 
     decision: Decision
@@ -277,6 +255,16 @@ class Plan:
     def forecast(self) -> Forecast:
         """The forecast of the chosen candidate."""
         return self.forecasts[self.decision.chosen]
+
+    def table(self) -> str:
+        """All forecasts as a table of text: P(correct), tokens, dollars, seconds, price rows."""
+        return plan_text(self.decision, self.forecasts, why=False)
+
+    def __str__(self) -> str:
+        return plan_text(self.decision, self.forecasts, why=True)
+
+    def _repr_html_(self) -> str:
+        return plan_html(self.decision, self.forecasts)
 
 
 def _record_of(grounds: Grounds | None) -> DecisionRecord:

@@ -34,6 +34,8 @@ wire_module = _load("wire")
 _load("wire_bodies")
 calling = _load("calling")
 _load("learning")
+_load("catalogs")
+_load("price_lists")
 services = _load("by_hand").services
 
 

@@ -129,18 +129,19 @@ def test_an_empty_report(cli, js):
 
 def test_catalog(cli, js):
     """The catalogue is listed with rates at an instant, and with sources on demand."""
-    code, out, _ = cli("catalog", "deepseek-flash@deepseek", "--at", "2026-11-20T02:00")
+    code, out, _ = cli("catalog", "show", "deepseek-flash@deepseek", "--at", "2026-11-20T02:00")
     assert code == 0
     assert "USD per million tokens at 2026-11-20 02:00 UTC" in out
     assert "peak" in out
     assert "https://" not in out
-    assert "https://api-docs.deepseek.com" in cli("catalog", "deepseek-flash", "--sources")[1]
-    rows = js("catalog", "deepseek-flash@deepseek", "--at", "2026-11-20T02:00")
+    out = cli("catalog", "show", "deepseek-flash", "--sources")[1]
+    assert "https://api-docs.deepseek.com" in out
+    rows = js("catalog", "at", "2026-11-20T02:00Z", "deepseek-flash@deepseek")
     assert [r["candidate"] for r in rows] == ["deepseek-flash@deepseek"]
     assert rows[0]["rates"].endswith("#peak")
     assert rows[0]["output_usd_per_mtok"] == "1.2"
-    assert cli("catalog", "deepseek-v32")[0] == 1
-    assert "did you mean deepseek-v3.2" in cli("catalog", "deepseek-v32")[2]
+    assert cli("catalog", "show", "deepseek-v32")[0] == 1
+    assert "did you mean deepseek-v3.2" in cli("catalog", "show", "deepseek-v32")[2]
 
 
 def test_a_catalog_overlay(js, tmp_path):
@@ -150,7 +151,7 @@ def test_a_catalog_overlay(js, tmp_path):
         '[[rate]]\nendpoint = "deepseek-v3.2@deepinfra"\nvalid_from = 2026-01-01\ninput = "5"\n'
         'output = "7"\nsource = "contract"\nchecked = 2026-11-22\n'
     )
-    rows = js("catalog", PRESENT, "--catalog", str(overlay))
+    rows = js("catalog", "show", PRESENT, "--catalog", str(overlay))
     assert [r["input_usd_per_mtok"] for r in rows] == ["5"]
     found = js("plan", "Hi", "--model", PRESENT, "--catalog", str(overlay))
     assert found["forecasts"][0]["rates"] == f"{PRESENT}/2026-01-01"

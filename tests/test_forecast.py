@@ -1,6 +1,6 @@
 import math
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from classifiers.scores import Quantiles, Score
 from router.catalog import Catalog
-from router.forecast import Unaffordable, forecast, input_bound
+from router.forecast import Unaffordable, cacheable, forecast, input_bound, spread
+from router.horizon import Prices
 from router.money import to_pico
+from router.pace import Pace
 from router.pricing import affordable_output, ceiling, cost
 from router.types import Forecast, Request, Usage
 
@@ -41,16 +43,32 @@ SCORE = Score(0.75, Quantiles(50, 100, 300, 400, 120.5), Quantiles(0, 10, 30, 40
 REQUEST = Request(id="r", messages=({"role": "user", "content": "Hi"},))
 
 
-def made(candidate=CANDIDATE, request=REQUEST, score=SCORE, **changes):
-    arguments = {
-        "input_tokens": 1000,
-        "input_bytes": 5000,
-        "cache_read_tokens": 0,
-        "rates": RATES,
-        "dearest": RATES,
-        "remaining": None,
-    } | changes
-    return forecast(candidate, request, score, **arguments)
+def made(
+    candidate=CANDIDATE,
+    request=REQUEST,
+    score=SCORE,
+    *,
+    rates=RATES,
+    dearest=RATES,
+    input_tokens=1000,
+    input_bytes=5000,
+    cache_read_tokens=0,
+    remaining=None,
+    pace=None,
+):
+    return forecast(
+        candidate,
+        request,
+        score,
+        Prices(CATALOG, candidate, NOW, rates, dearest),
+        input_tokens=input_tokens,
+        bound=input_bound(candidate, input_tokens, input_bytes),
+        cache_read_tokens=cache_read_tokens,
+        remaining=remaining,
+        pace=pace or Pace(),
+        quality_se=spread(score.draws),
+        means={},
+    )
 
 
 def test_costs_follow_from_tokens_and_rates():
@@ -226,3 +244,78 @@ def test_no_forecast_promises_what_it_cannot_keep(tokens, cached, asked, remaini
         assert found.max_tokens <= affordable_output(remaining, tokens, RATES)
     if asked is None and remaining is not None:
         assert found.max_tokens >= min(math.ceil(p90), 4000, 10_000 - tokens)
+
+
+def test_an_answer_that_is_cut_costs_no_more_than_its_cap():
+    """What is expected is E[min(tokens, cap)]: below the cap, and below the mean without one."""
+    free, cut = made(), made(request=replace(REQUEST, max_tokens=150))
+    # 1000 in, and between 100 and 150 out: half of the answers are cut, the others are shorter
+    assert to_pico("0.001") + 2 * 50 * 10**6 < cut.cost < to_pico("0.001") + 2 * 121 * 10**6
+    assert cut.cost < free.cost
+    assert cut.cost_p90 == to_pico("0.0013")
+    assert cut.base_cost <= free.base_cost
+
+
+@given(
+    st.integers(0, 200_000),
+    st.integers(0, 200_000),
+    st.lists(st.floats(0, 20_000), min_size=5, max_size=5),
+    st.integers(0, 10**7),
+)
+def test_amounts_are_those_of_the_bill(tokens, cached, lengths, fee):
+    """Forecasts multiply for themselves, for speed: to the last digit as `pricing.cost` does."""
+    p10, p50, p90, p99, _ = sorted(lengths)
+    score = replace(SCORE, output_tokens=Quantiles(p10, p50, p90, p99, p50))
+    rates = replace(RATES, input=to_pico("0.123457"), output=to_pico("0.7"), per_request=fee)
+    wide = replace(CANDIDATE, context_tokens=10**6, max_output_tokens=10**5)
+    found = made(
+        wide,
+        score=score,
+        rates=rates,
+        dearest=rates,
+        input_tokens=tokens,
+        input_bytes=tokens,
+        cache_read_tokens=cached,
+    )
+    for amount, length in ((found.cost_p50, p50), (found.cost_p90, p90)):
+        usage = Usage(
+            input_tokens=tokens,
+            cache_read_tokens=found.cache_read_tokens,
+            output_tokens=math.ceil(length),
+        )
+        assert amount == cost(usage, rates).pico
+
+
+def test_what_a_host_keeps_of_a_prefix():
+    """Whole units, and nothing below the host's minimum."""
+    host = replace(CANDIDATE, cache_min_tokens=256, cache_unit_tokens=128)
+    for sent, kept in ((0, 0), (255, 0), (256, 256), (300, 256), (383, 256), (384, 384)):
+        assert cacheable(host, sent) == kept
+        assert made(host, cache_read_tokens=sent).cache_read_tokens == kept
+    assert cacheable(CANDIDATE, 7) == 7
+
+
+def test_what_lengths_rest_on_is_handed_on():
+    """Basis, number of calls and the visible part come from the score as they are."""
+    visible = Quantiles(1, 2, 3, 4, 2)
+    score = replace(SCORE, visible_tokens=visible, tokens_basis="route", tokens_calls=12)
+    found = made(score=score)
+    assert (found.visible_tokens, found.tokens_basis, found.tokens_calls) == (visible, "route", 12)
+    assert (made().visible_tokens, made().tokens_basis, made().tokens_calls) == (None, "prior", 0)
+
+
+def test_times_come_from_the_endpoints_history():
+    """Seconds of the capped length; None of an endpoint that nothing is known of."""
+    pace = Pace()
+    for i in range(30):
+        pace.observe("other@replay", 100 + i, 2.0 + (100 + i) / 50)
+        pace.observe_first("other@replay", 0.7)
+    found, unknown = made(pace=pace), made()
+    assert found.seconds == pytest.approx(2.0 + 120.5 / 50, rel=0.02)
+    assert found.seconds_p90 > found.seconds
+    assert found.first_token_seconds == 0.7
+    assert found.priced_at == NOW + timedelta(seconds=found.seconds)
+    assert (unknown.seconds, unknown.seconds_p90, unknown.first_token_seconds) == (None,) * 3
+    assert unknown.priced_at == NOW
+    cut = made(pace=pace, request=replace(REQUEST, max_tokens=50))
+    assert cut.seconds < found.seconds

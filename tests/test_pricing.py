@@ -15,12 +15,15 @@ TOKENS = st.integers(0, 2_000_000)
 QUOTED = st.integers(0, to_pico("100")) | st.sampled_from([0, 1, to_pico("0.028")])
 
 
-def rates_of(input_rate, cache_read, cache_write, output):
+def rates_of(input_rate, cache_read, cache_write, output, hour=None, per_request=0):
     return Rates(
         id="m@h/2026-01-01",
         input=input_rate,
         cache_read=cache_read,
         cache_write=cache_write,
+        cache_write_1h=cache_write if hour is None else hour,
+        per_request=per_request,
+        known_since=datetime(2026, 1, 1, tzinfo=UTC),
         output=output,
         window="",
         source="s",
@@ -29,18 +32,20 @@ def rates_of(input_rate, cache_read, cache_write, output):
     )
 
 
-RATES = st.builds(rates_of, QUOTED, QUOTED, QUOTED, QUOTED)
+RATES = st.builds(rates_of, QUOTED, QUOTED, QUOTED, QUOTED, QUOTED, QUOTED)
 
 
 @st.composite
 def usages(draw):
     total = draw(TOKENS)
     read = draw(st.integers(0, total))
+    write = draw(st.integers(0, total - read))
     output = draw(TOKENS)
     return Usage(
         input_tokens=total,
         cache_read_tokens=read,
-        cache_write_tokens=draw(st.integers(0, total - read)),
+        cache_write_tokens=write,
+        cache_write_1h_tokens=draw(st.integers(0, write)),
         output_tokens=output,
         reasoning_tokens=draw(st.integers(0, output)),
     )
@@ -94,12 +99,35 @@ def test_a_cache_write_has_its_own_rate():
     assert charged.usd == Decimal("0.92")
 
 
-@given(usages(), RATES)
-def test_no_bill_exceeds_its_ceiling(usage, rates):
-    """Whatever is cached and however little is answered, the ceiling holds."""
+def test_an_hour_in_the_cache_has_its_own_rate():
+    """Of the tokens written to a cache those kept for an hour pay their own rate."""
+    rates = rates_of(to_pico("1"), 0, to_pico("1.25"), 0, hour=to_pico("2"))
+    usage = Usage(
+        input_tokens=1_000_000, cache_write_tokens=400_000, cache_write_1h_tokens=100_000
+    )
+    charged = cost(usage, rates)
+    assert charged.cache_write == to_pico("0.575")
+    assert charged.usd == Decimal("1.175")
+
+
+def test_a_price_per_request_is_paid_once():
+    """It is in the bill, in the ceiling, and what it takes is not left for the answer."""
+    rates = rates_of(to_pico("1"), 0, 0, to_pico("2"), per_request=to_pico("0.01"))
+    assert cost(Usage(), rates).usd == Decimal("0.01")
+    assert cost(Usage(input_tokens=1000), rates).usd == Decimal("0.011")
+    assert ceiling(0, 0, rates) == to_pico("0.01")
+    assert affordable_output(to_pico("0.01"), 0, rates) == 0
+    assert affordable_output(to_pico("0.01") - 1, 0, rates) < 0
+    free = replace(rates, output=0)
+    assert affordable_output(to_pico("0.01") - 1, 0, free) == -1
+
+
+@given(usages(), RATES, st.integers(0, 1000), st.integers(0, 1000))
+def test_no_bill_exceeds_its_ceiling(usage, rates, input_more, output_more):
+    """Whatever is cached and however little is answered, the ceiling of the bounds holds."""
     charged = cost(usage, rates).pico
-    assert charged <= ceiling(usage.input_tokens, usage.output_tokens, rates)
-    assert charged <= ceiling(usage.input_tokens + 1, usage.output_tokens + 1, rates)
+    bounds = (usage.input_tokens + input_more, usage.output_tokens + output_more)
+    assert charged <= ceiling(*bounds, rates)
 
 
 @given(usages(), RATES)
@@ -107,15 +135,42 @@ def test_the_parts_explain_the_whole(usage, rates):
     """The parts never exceed the total and miss at most a pico-dollar for each of the four."""
     charged = cost(usage, rates)
     parts = charged.input + charged.cache_read + charged.cache_write + charged.output
+    parts += rates.per_request
     assert parts <= charged.pico <= parts + 4
 
 
 @given(usages(), RATES)
 def test_more_tokens_never_cost_less(usage, rates):
-    """One more token of answer, or of fresh input, never lowers the bill."""
+    """One more token, read from a cache, written to one, fresh or answered, lowers no bill."""
     charged = cost(usage, rates).pico
-    assert cost(replace(usage, output_tokens=usage.output_tokens + 1), rates).pico >= charged
-    assert cost(replace(usage, input_tokens=usage.input_tokens + 1), rates).pico >= charged
+    longer = {"input_tokens": usage.input_tokens + 1}
+    for more in (
+        {"output_tokens": usage.output_tokens + 1},
+        longer,
+        longer | {"cache_read_tokens": usage.cache_read_tokens + 1},
+        longer | {"cache_write_tokens": usage.cache_write_tokens + 1},
+        longer
+        | {
+            "cache_write_tokens": usage.cache_write_tokens + 1,
+            "cache_write_1h_tokens": usage.cache_write_1h_tokens + 1,
+        },
+    ):
+        assert cost(replace(usage, **more), rates).pico >= charged
+
+
+@given(usages(), RATES)
+def test_the_bill_is_the_exact_sum_rounded_up(usage, rates):
+    """The bill is the exact sum of count times rate, rounded up by less than a pico-dollar."""
+    hour = usage.cache_write_1h_tokens
+    exact = (
+        (usage.cache_miss_tokens - usage.cache_write_tokens) * rates.input
+        + usage.cache_read_tokens * rates.cache_read
+        + (usage.cache_write_tokens - hour) * rates.cache_write
+        + hour * rates.cache_write_1h
+        + usage.output_tokens * rates.output
+    )
+    bill = (cost(usage, rates).pico - rates.per_request) * 10**6
+    assert exact <= bill < exact + 10**6
 
 
 @given(st.integers(0, to_pico("10")), TOKENS, RATES)

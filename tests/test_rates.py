@@ -1,39 +1,11 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from catalogs import rate, small, utc
 
 from router.catalog import Catalog
 from router.errors import CatalogError, InvalidRequestError, RouterError
 from router.money import to_pico
-
-
-def utc(text):
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-def rate(**columns):
-    row = {"endpoint": "m@h", "input": "1", "output": "2", "source": "s", "checked": "2026-11-21"}
-    return {k: v for k, v in (row | columns).items() if v is not None}
-
-
-def small(*rates, **tables):
-    return Catalog.load(
-        {
-            "host": [{"name": "h"}],
-            "model": [{"name": "m"}],
-            "endpoint": [
-                {
-                    "model": "m",
-                    "host": "h",
-                    "model_id": "m-1",
-                    "context_tokens": 100,
-                    "max_output_tokens": 10,
-                }
-            ],
-            "rate": list(rates),
-            **tables,
-        }
-    )
 
 
 @pytest.mark.parametrize(
@@ -95,6 +67,68 @@ def test_prices_of_the_day(endpoint, at, expected):
     """Shipped prices are those the sources give for the instant, in pico-dollars per million."""
     rates = Catalog.default().rates(endpoint, utc(at))
     assert (rates.input, rates.cache_read, rates.output) == tuple(map(to_pico, expected))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "at", "before", "after"),
+    [
+        ("deepseek-chat", "2025-02-08T16:00", "0.14 0.014 0.28", "0.27 0.07 1.10"),
+        ("deepseek-chat", "2025-02-26T16:30", "0.27 0.07 1.10", "0.135 0.035 0.55"),
+        ("deepseek-chat", "2025-09-05T00:30", "0.135 0.035 0.55", "0.27 0.07 1.10"),
+        ("deepseek-chat", "2025-09-05T16:00", "0.27 0.07 1.10", "0.56 0.07 1.68"),
+        ("deepseek-chat", "2025-09-29", "0.56 0.07 1.68", "0.28 0.028 0.42"),
+        ("deepseek-chat", "2026-04-24", "0.28 0.028 0.42", "0.14 0.028 0.28"),
+        ("deepseek-chat", "2026-04-26", "0.14 0.028 0.28", "0.14 0.0028 0.28"),
+        ("deepseek-reasoner", "2025-02-26T16:30", "0.55 0.14 2.19", "0.135 0.035 0.55"),
+        ("deepseek-reasoner", "2025-02-27T00:30", "0.135 0.035 0.55", "0.55 0.14 2.19"),
+        ("deepseek-reasoner", "2025-09-05T16:00", "0.55 0.14 2.19", "0.56 0.07 1.68"),
+        ("deepseek-reasoner", "2025-09-29", "0.56 0.07 1.68", "0.28 0.028 0.42"),
+        ("deepseek-reasoner", "2026-04-24", "0.28 0.028 0.42", "0.14 0.028 0.28"),
+        ("deepseek-v4-flash", "2026-04-26", "0.14 0.028 0.28", "0.14 0.0028 0.28"),
+        ("deepseek-v4-flash", "2026-08-16T16:00", "0.14 0.0028 0.28", "0.22 0.007 0.66"),
+        ("deepseek-v4-flash", "2026-08-22T01:00", "0.22 0.007 0.66", "0.44 0.014 1.32"),
+        ("deepseek-v4-pro", "2026-04-26", "1.74 0.145 3.48", "1.74 0.0145 3.48"),
+        ("deepseek-v4-pro", "2026-05-31T16:00", "1.74 0.0145 3.48", "0.435 0.003625 0.87"),
+        ("deepseek-v4-pro", "2026-08-16T16:00", "0.435 0.003625 0.87", "0.66 0.022 1.98"),
+    ],
+)
+def test_both_sides_of_each_change(endpoint, at, before, after):
+    """DeepSeek's prices changed at these instants: the last second before has the old price."""
+    catalog, now = Catalog.default(), utc(at)
+    for instant, expected in ((now - timedelta(seconds=1), before), (now, after)):
+        rates = catalog.rates(f"{endpoint}@deepseek", instant)
+        quoted = (rates.input, rates.cache_read, rates.output)
+        assert quoted == tuple(map(to_pico, expected.split()))
+    assert catalog.boundary(f"{endpoint}@deepseek", now - timedelta(seconds=1), now) == now
+
+
+def test_every_holiday_on_a_weekday_is_off_peak():
+    """On each weekday of the list Beijing's peak hours cost the off-peak price."""
+    catalog = Catalog.default()
+    calendar = next(e.row for e in catalog.entries if e.table == "calendar")
+    past = [d for d in calendar.days if d > date(2026, 8, 23) and d.isoweekday() < 6]
+    assert len(past) == 6
+    for day in past:
+        for hour in (1, 3, 6, 9):
+            at = datetime(day.year, day.month, day.day, hour, 30, tzinfo=UTC)
+            assert catalog.rates("deepseek-v4-pro@deepseek", at).window == "off-peak"
+
+
+def test_friday_night_in_beijing_is_the_weekend():
+    """The weekend begins on Friday at 16:00 UTC, after the last peak hours of the week."""
+    catalog = Catalog.default()
+    friday, monday = utc("2026-11-20T10:00"), utc("2026-11-23T01:00")
+    assert catalog.rates("deepseek-flash@deepseek", utc("2026-11-20T16:00")).window == "off-peak"
+    assert catalog.boundary("deepseek-flash@deepseek", friday, monday) == monday
+
+
+def test_which_instant_decides_is_told():
+    """In 2025 the completion decided the window; for 2026 nothing is published."""
+    catalog = Catalog.default()
+    old = catalog.rates("deepseek-chat@deepseek", utc("2025-03-01T17:00"))
+    assert old.decided_by == "completion"
+    new = catalog.rates("deepseek-flash@deepseek", utc("2026-11-20T02:00"))
+    assert new.decided_by == ""
 
 
 @pytest.mark.parametrize(

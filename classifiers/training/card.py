@@ -189,12 +189,13 @@ def build_card(
             },
         }
     return {
-        "format": "card/2",
+        "format": "card/3",
         "date": date,
         "weights": scorer.version.partition("+")[0],
         "what": "An ensemble of small networks over hand features and static word vectors says "
         "what a prompt demands; abilities of each model, by empirical Bayes, what it can do. "
-        "Lengths: linear heads over the same inputs, split conformal quantiles.",
+        "Lengths: a small quantile network over the same inputs, conformal by profile; thinking "
+        "follows the length without it and the chance to be right without it.",
         "words": WORDS,
         "data": [{"source": s, "origin": o, "license": lic} for s, o, lic in DATA],
         "split": {

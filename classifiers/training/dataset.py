@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.features import Features, featurize
-from classifiers.length import WHOLE_TOKEN_KINDS
+from classifiers.length.estimator import WHOLE_TOKEN_KINDS
 from classifiers.training.split import assign, group_key, is_calibration, unit
 from classifiers.words import load_words
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from classifiers.ability import Population, base_logits, place_one
-from classifiers.linear import Array, Linear
+from classifiers.length.arrays import POOL, LengthArrays
+from classifiers.linear import Array
 from classifiers.outcome import OutcomeClassifier
 from classifiers.placement import Placements
-from classifiers.spread import N_MEAN, spread_of, token_quantiles
-from classifiers.store import HEAD, POOL, SCALED, THINKING, Weights
+from classifiers.prior import Prior
+from classifiers.spread import SCORES
+from classifiers.store import Weights
 from classifiers.training.dataset import (
     GRADED,
     PROFILES,
@@ -24,10 +25,11 @@ from classifiers.training.dataset import (
     grade_matrix,
 )
 from classifiers.training.lengths import Lengths
+from classifiers.training.placing import Placing, length_arrays
+from classifiers.training.thinking import ASSUMED, Thoughts
 
 BENCHMARK_PROMPTS = 48
 PRIOR, PRIOR_THINKING = "prior", "prior:thinking"
-_LENGTH_KINDS = {"pool": POOL, "thinking": THINKING, "scaled": SCALED}
 
 
 def fit_outcomes(
@@ -93,23 +95,27 @@ def place_all(
 def plain_weights(fitted: OutcomeClassifier, models: list[str]) -> Weights:
     """Weights of a fit alone: its models as trained profiles, and no lengths (200 tokens each)."""
     theta = {name: fitted.theta_[:, :, at] for at, name in enumerate(models)}
-    n_input = fitted.net_.w1.shape[0]
-    zero = np.zeros(0, dtype=np.float32)
-    tail = np.linspace(-1.5, 1.5, N_MEAN)
-    return _weights(
-        fitted,
-        theta,
-        trained=models,
-        placed={},
-        demands={},
-        length={
-            "length_w1": np.zeros((n_input, 0), dtype=np.float16),
-            "length_b1": zero,
-            "length_coef": np.zeros((n_input, 2), dtype=np.float16),
-            "length_intercept": np.array([np.log(200.0), 0.0]),
-            "offsets": np.tile([-1.3, 0.0, 1.3, 2.3], (2, 1)),
-            "residuals": np.tile(tail, (2, 1)),
-        },
+    return _weights(fitted, theta, trained=models, placed={}, demands={}, lengths=None)
+
+
+def _no_lengths(n_input: int, kinds: int, profiles: int) -> LengthArrays:
+    """Every answer takes about 200 tokens."""
+    levels, nothing = len(SCORES), np.zeros(0, dtype=np.float16)
+    return LengthArrays(
+        w1=np.zeros((n_input, 0), dtype=np.float16),
+        b1=nothing,
+        coef=np.zeros((n_input, levels), dtype=np.float16),
+        intercept=np.array([np.log(200.0), 1.0, 1.0, 0.6]),
+        offsets=np.zeros((2, kinds, levels)),
+        means=np.ones(2),
+        kind=np.full(profiles, POOL),
+        ref=np.full(profiles, -1),
+        value=np.zeros(profiles),
+        thinking=np.array(ASSUMED.slopes),
+        thinking_offsets=ASSUMED.offsets,
+        visible=np.array(ASSUMED.visible),
+        visible_offsets=ASSUMED.visible_offsets,
+        unfamiliar=np.ones(1),
     )
 
 
@@ -120,6 +126,7 @@ def export(
     placements: Placements,
     prompts: Prompts,
     train: npt.NDArray[np.bool_],
+    thoughts: Thoughts | None = None,
 ) -> Weights:
     """Everything as arrays: profiles trained, placed, and unknown."""
     trained = [name for name in (*PROFILES, *REASONING, *GRADED) if name in models]
@@ -127,37 +134,14 @@ def export(
     populations = fitted.populations_
     demands = benchmark_demands(fitted, prompts, placements, train)
     theta |= place_all(placements, demands, theta, populations)
-    heads = lengths.heads
-    columns = [
-        *(Linear(h.coef_, h.intercept_) for h in heads.values()),
-        lengths.pool,
-        lengths.spread,
-    ]
     weights = _weights(
-        fitted,
-        theta,
-        trained=trained,
-        placed=placements.profiles,
-        demands=demands,
-        length={
-            "length_w1": lengths.w1.astype(np.float16),
-            "length_b1": lengths.b1,
-            "length_coef": np.column_stack([c.coef for c in columns]).astype(np.float16),
-            "length_intercept": np.array([c.intercept for c in columns]),
-            "offsets": np.stack(
-                [*(h.offsets_ for h in heads.values()), lengths.loose[0], lengths.tight[0]]
-            ),
-            "residuals": np.stack(
-                [*(h.residuals_ for h in heads.values()), lengths.loose[1], lengths.tight[1]]
-            ),
-        },
+        fitted, theta, trained=trained, placed=placements.profiles, demands=demands, lengths=None
     )
     names = weights.profiles
-    kind, ref, value = _length_columns(
-        names, list(heads), placements, lengths, prompts, fitted, train
-    )
     floor = np.array([_floor(name, names, placements) for name in names])
-    return replace(weights, floor=floor, length_kind=kind, length_ref=ref, length_value=value)
+    weights = replace(weights, floor=floor)
+    placing = Placing(Prior(weights), fitted, prompts, lengths, train)
+    return replace(weights, lengths=length_arrays(placing, placements, thoughts))
 
 
 def _weights(
@@ -167,7 +151,7 @@ def _weights(
     trained: Collection[str],
     placed: Collection[str],
     demands: Mapping[str, npt.NDArray[np.float16]],
-    length: dict[str, Any],
+    lengths: LengthArrays | None,
 ) -> Weights:
     """A fit as arrays, with the two profiles of models never heard of; all lengths pooled."""
     populations, familiar, net = fitted.populations_, fitted.familiar_, fitted.net_
@@ -208,51 +192,10 @@ def _weights(
             np.stack(list(demands.values())) if demands else np.zeros(shape, dtype=np.float16)
         ),
         kind_demands=np.stack([np.resize(v, (size, *v.shape[1:])) for v in kinds]),
-        length_kind=np.full(len(names), POOL),
-        length_ref=np.full(len(names), -1),
-        length_value=np.zeros(len(names)),
-        **length,
+        lengths=lengths or _no_lengths(net.w1.shape[0], len(familiar.names), len(names)),
     )
 
 
 def _floor(name: str, names: tuple[str, ...], placements: Placements) -> int:
     placement = placements.profiles.get(name)
     return -1 if placement is None or placement.floor is None else names.index(placement.floor)
-
-
-def _length_columns(
-    names: tuple[str, ...],
-    heads: list[str],
-    placements: Placements,
-    lengths: Lengths,
-    prompts: Prompts,
-    fitted: OutcomeClassifier,
-    train: npt.NDArray[np.bool_],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Array]:
-    """Kind, reference and value of each profile's lengths; pooled ones meet their mean tokens."""
-    anchor = next(iter(placements.benchmarks.values()))
-    inside = train & np.isin(prompts.source.astype(str), [source for source, _ in anchor])
-    rows = np.flatnonzero(inside)[:4000]
-    wide = lengths.inputs(
-        fitted.vectorizer_.transform_features([prompts.features[i] for i in rows])
-    )
-    centre, spread = lengths.pool(wide), spread_of(lengths.spread(wide))
-    kind = np.full(len(names), POOL)
-    ref = np.full(len(names), -1)
-    value = np.zeros(len(names))
-    for p, name in enumerate(names):
-        placement = placements.profiles.get(name)
-        if name in heads:
-            kind[p], ref[p] = HEAD, heads.index(name)
-        elif placement is None:
-            if name in REASONING or name == PRIOR_THINKING:
-                kind[p], ref[p] = THINKING, names.index(PRIOR)
-        else:
-            kind[p] = _LENGTH_KINDS[placement.length]
-            if placement.base is not None:
-                ref[p], value[p] = names.index(placement.base), placement.token_ratio
-            elif placement.mean_tokens is not None:
-                for _ in range(20):
-                    q = token_quantiles(centre + value[p], spread, *lengths.tight)
-                    value[p] += float(np.log(placement.mean_tokens / q[:, 4].mean()))
-    return kind, ref, value

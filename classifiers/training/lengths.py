@@ -3,116 +3,155 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.calibration import conformal_quantile
-from classifiers.demand import DemandNet
-from classifiers.length import LengthForecaster
-from classifiers.linear import Array, Linear
-from classifiers.spread import N_MEAN, spread_of
+from classifiers.familiar import Familiar
+from classifiers.length.estimator import offsets_of
+from classifiers.length.net import QuantileNet, fit_net, moved
+from classifiers.spread import token_quantiles
 from classifiers.training.dataset import PROFILES, Outcomes, Prompts, token_matrix
 from classifiers.training.pooled import fit_pooled
 
-SPREAD_ALPHA, POOL_ALPHA = 300.0, 100.0
-HEAD_ALPHA = (5.0, 30.0, 200.0)
-"""Chosen per head on the calibration rows; the test split chooses nothing."""
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Matrix = npt.NDArray[np.float32]
+
+POOL_ALPHA = 100.0
+FOLDS = 5
+FEW = np.array([60.0, 60.0, 60.0, 400.0])
+"""Rows at which half of what they say of each level is believed; p99 takes more of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Fitted lengths: inputs beyond the matrix (`w1`, `b1`), heads by profile, pool and spread."""
+    """Fitted lengths: a network of heads by profile with the pool last, and their calibration.
 
-    w1: npt.NDArray[np.float32]
-    b1: npt.NDArray[np.float32]
-    heads: dict[str, LengthForecaster]
-    pool: Linear
-    spread: Linear
-    loose: tuple[Array, Array]
-    tight: tuple[Array, Array]
+    `offsets` (H + 2, F, 4) and `means` (H + 2,) as in `LengthArrays`; `unfamiliar` is how much
+    wider data sets left out want it.
+    """
 
-    def inputs(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """(n, d) to (n, N)."""
-        hidden = np.maximum(matrix @ self.w1 + self.b1, 0.0)
-        return np.concatenate((matrix, hidden), axis=1)
+    net: QuantileNet
+    heads: tuple[str, ...]
+    offsets: Array
+    means: Array
+    unfamiliar: float
+    kind_of: Familiar
+
+    def pool_knots(self, matrix: Matrix) -> Array:
+        """(n, d) to (n, 4): log tokens of a model of known and average verbosity."""
+        return moved(
+            self.net.knots(matrix)[:, -1], self.offsets[-1][kinds_of(self.kind_of, matrix)]
+        )
 
 
 def fit_lengths(
-    prompts: Prompts,
-    outcomes: Outcomes,
-    matrix: npt.NDArray[np.float32],
-    train: npt.NDArray[np.bool_],
+    prompts: Prompts, outcomes: Outcomes, matrix: Matrix, train: Mask, familiar: Familiar
 ) -> Lengths:
     """Output tokens of each profile whose answers were counted whole."""
     calibration = prompts.calibration & train
     learn = np.flatnonzero(train & ~calibration)
     models, tokens = token_matrix(outcomes, len(prompts.ids))
-    sets = np.array(
-        [f"{a}/{b}" for a, b in zip(prompts.source, prompts.dataset, strict=True)], dtype=object
-    )
-    centred = tokens - np.nanmean(tokens[learn])
-    net = DemandNet(n_members=2, hidden=64, link="identity", dropout=0.1, random_state=1)
-    net.fit(matrix[learn], centred[learn], sets[learn])
-    shared = net.net_
-    w1, b1 = shared.w1.astype(np.float16).astype(np.float32), shared.b1
-    wide = np.concatenate((matrix, np.maximum(matrix @ w1 + b1, 0.0)), axis=1)
-    pool = fit_pooled(wide[learn], tokens[learn], POOL_ALPHA)
-    misses = tokens - pool(wide)[:, None]
-    own_level = np.nanmedian(misses[learn], axis=0)
-    spread = fit_pooled(
-        wide[learn], np.log(np.abs(misses[learn] - own_level) + 0.05), SPREAD_ALPHA
-    )
-    pooled = pool(wide)
-    heads = {}
-    for name in PROFILES:
-        column = models.index(name)
-        rows = np.flatnonzero(train & ~np.isnan(tokens[:, column]))
-        heads[name] = _best_length(
-            wide[rows],
-            np.expm1(tokens[rows, column].astype(np.float64)),
-            pooled[rows],
-            calibration[rows],
-            pool,
-            spread,
-        )
+    target, level = with_pool(matrix, tokens, learn)
+    net = fit_net(matrix[learn], target[learn])
+    heads = tuple(name for name in PROFILES if name in models)
+    at = [models.index(name) for name in heads]
     held = np.flatnonzero(calibration)
-    residual = (tokens[held] - pooled[held, None]) / spread_of(spread(wide[held]))[:, None]
+    knots = net.knots(matrix[held])
+    logs = tokens[held].astype(np.float64)
+    pooled = [_drawn(logs - shift) for shift in (0.0, level)]
+    every = np.column_stack((logs[:, at], *pooled))
+    shapes = np.concatenate((knots[:, at], knots[:, -1:], knots[:, -1:]), axis=1)
+    kind = kinds_of(familiar, matrix[held])
+    offsets = by_kind(shapes, every, kind, len(familiar.names))
+    columns = [4 * j + k for j in (*at, len(models)) for k in range(4)]
     return Lengths(
-        w1=w1,
-        b1=b1,
+        net=QuantileNet(net.w1, net.b1, net.coef[:, columns], net.intercept[columns]),
         heads=heads,
-        pool=pool,
-        spread=spread,
-        loose=_offsets(residual[~np.isnan(residual)].astype(np.float64)),
-        tight=(
-            np.median([head.offsets_ for head in heads.values()], axis=0),
-            np.median([head.residuals_ for head in heads.values()], axis=0),
-        ),
+        offsets=offsets,
+        means=_means(shapes, every, offsets, kind),
+        unfamiliar=_unfamiliar(prompts, matrix, tokens, train, offsets[-1].mean(axis=0)),
+        kind_of=familiar,
     )
 
 
-def _offsets(residual: Array) -> tuple[Array, Array]:
-    grid = (np.arange(N_MEAN) + 0.5) / N_MEAN
-    offsets = np.array([conformal_quantile(residual, level) for level in (0.1, 0.5, 0.9, 0.99)])
-    return offsets, np.quantile(residual, grid)
+def kinds_of(familiar: Familiar, matrix: Matrix) -> npt.NDArray[np.intp]:
+    """(n,) which kind of task each prompt looks like, as the runtime tells it."""
+    logits = matrix @ familiar.weights + familiar.bias
+    return np.asarray(logits.argmax(axis=1), dtype=np.intp)
 
 
-def _best_length(
-    rows: Any,
-    tokens: Array,
-    pooled: Array,
-    held: npt.NDArray[np.bool_],
-    pool: Linear,
-    spread: Linear,
-) -> LengthForecaster:
-    best, least = None, np.inf
-    for strength in HEAD_ALPHA:
-        head = LengthForecaster(alpha=strength, trunk=pool, spread=spread)
-        head.fit(rows, tokens, trunk_output=pooled, held_out=held)
-        miss = np.abs(np.log1p(tokens[held]) - np.log1p(head.predict(rows[held])))
-        if float(miss.mean()) < least:
-            best, least = head, float(miss.mean())
-    assert best is not None
-    return best
+def by_kind(knots: Array, logs: Array, kind: npt.NDArray[np.intp], kinds: int) -> Array:
+    """(M, F, 4) conformal offsets for each kind of task, few rows drawn to those of all."""
+    nothing = np.zeros(logs.shape, dtype=bool)
+    whole = offsets_of(knots, logs, nothing)
+    found = np.repeat(whole[:, None], kinds, axis=1)
+    for f in range(kinds):
+        inside = kind == f
+        count = (~np.isnan(logs[inside])).sum(axis=0)
+        own = offsets_of(knots[inside], logs[inside], nothing[inside])
+        share = count[:, None] / (count[:, None] + FEW)
+        found[:, f] = share * own + (1.0 - share) * whole
+    return found
+
+
+def _means(knots: Array, logs: Array, offsets: Array, kind: npt.NDArray[np.intp]) -> Array:
+    """(M,) actual mean tokens over forecast ones, few rows drawn to 1."""
+    found = np.ones(logs.shape[1])
+    for j in range(logs.shape[1]):
+        own = ~np.isnan(logs[:, j])
+        if own.any():
+            table = token_quantiles(moved(knots[own, j], offsets[j][kind[own]]))
+            ratio = float(np.expm1(logs[own, j]).mean() / max(1e-9, table[:, 4].mean()))
+            found[j] = np.clip(ratio, 0.5, 2.0) ** (own.sum() / (own.sum() + FEW[1]))
+    return found
+
+
+def with_pool(
+    matrix: Matrix, tokens: Matrix, learn: npt.NDArray[np.int64]
+) -> tuple[Matrix, Array]:
+    """Log tokens (n, M + 1), the last column one model of each prompt, its level taken out; and
+    the levels (M,) of verbosity.
+    """
+    pool = fit_pooled(matrix[learn], tokens[learn], POOL_ALPHA)
+    with np.errstate(invalid="ignore"):
+        misses = tokens[learn] - pool(matrix[learn])[:, None]
+        level = np.array([np.median(m[~np.isnan(m)]) if (~np.isnan(m)).any() else 0.0
+                          for m in misses.T])  # fmt: skip
+    return np.column_stack((tokens, _drawn(tokens - level))).astype(np.float32), level
+
+
+def _drawn(tokens: npt.NDArray[np.floating]) -> Array:
+    """(n,) what one model of each prompt took, so that each prompt counts once."""
+    seen = ~np.isnan(tokens)
+    order = np.random.default_rng(5).random(tokens.shape)
+    drawn = np.where(seen, order, -1.0).argmax(axis=1)
+    return np.asarray(tokens[np.arange(len(tokens)), drawn], dtype=np.float64)
+
+
+def _unfamiliar(
+    prompts: Prompts, matrix: Matrix, tokens: Matrix, train: Mask, tight: Array
+) -> float:
+    """By how much p90 must lie higher over the median on data sets left out than on known ones."""
+    counted = train & ~np.isnan(tokens).all(axis=1)
+    sets = np.array([f"{a}/{b}" for a, b in zip(prompts.source, prompts.dataset, strict=True)])
+    names = np.unique(sets[counted])
+    if len(names) < FOLDS:
+        return 1.0
+    fold_of = dict(
+        zip(names, np.random.default_rng(7).permutation(len(names)) % FOLDS, strict=True)
+    )
+    fold = np.array([fold_of.get(name, -1) for name in sets])
+    needed = []
+    for k in range(FOLDS):
+        learn = np.flatnonzero(counted & (fold != k))
+        target, level = with_pool(matrix, tokens, learn)
+        net = fit_net(matrix[learn], target[learn], members=1)
+        out = np.flatnonzero(counted & (fold == k))
+        pooled = moved(net.knots(matrix[out])[:, -1], tight)
+        seen = ~np.isnan(tokens[out])
+        misses = (tokens[out] - level - pooled[:, 1, None])[seen]
+        up = np.maximum(np.repeat(pooled[:, 2] - pooled[:, 1], seen.sum(axis=1)), 1e-6)
+        needed.append(misses / up)
+    return float(np.clip(np.quantile(np.concatenate(needed), 0.9), 1.0, 3.0))

@@ -30,6 +30,7 @@ from classifiers.training.card import (
 from classifiers.training.dataset import Outcomes, Prompts, load
 from classifiers.training.fitting import export, fit_outcomes
 from classifiers.training.lengths import fit_lengths
+from classifiers.training.thinking import Thoughts, load_thoughts
 from classifiers.words import load_words
 
 logger = logging.getLogger("classifiers.training.train")
@@ -41,16 +42,18 @@ def train_weights(
     outcomes: Outcomes,
     train: npt.NDArray[np.bool_],
     placements: Placements,
+    thoughts: Thoughts | None = None,
 ) -> Weights:
     """Everything from the training prompts (n,) alone."""
     fitted, models = fit_outcomes(prompts, outcomes, train)
     matrix = fitted.vectorizer_.transform_features(prompts.features)
-    lengths = fit_lengths(prompts, outcomes, matrix, train)
-    return export(fitted, models, lengths, placements, prompts, train)
+    assert fitted.familiar_ is not None
+    lengths = fit_lengths(prompts, outcomes, matrix, train, fitted.familiar_)
+    return export(fitted, models, lengths, placements, prompts, train, thoughts)
 
 
 def leave_dataset_out(
-    prompts: Prompts, outcomes: Outcomes, placements: Placements
+    prompts: Prompts, outcomes: Outcomes, placements: Placements, thoughts: Thoughts
 ) -> dict[str, Any]:
     """Figures on data sets that nothing was trained on."""
     found: dict[str, Any] = {}
@@ -59,7 +62,7 @@ def leave_dataset_out(
         hidden = left_out(prompts, key)
         train = ~prompts.test & ~hidden
         scorer = Scorer(
-            train_weights(prompts, outcomes, train, placements), placements, load_words()
+            train_weights(prompts, outcomes, train, placements, thoughts), placements, load_words()
         )
         names = []
         for name in LEAVE_OUT_PROFILES:
@@ -86,12 +89,13 @@ def main() -> None:
     prompts, outcomes = load(args.data)
     logger.info("%d prompts, %d outcomes", len(prompts.ids), outcomes.row.size)
     placements = shipped_placements()
-    weights = train_weights(prompts, outcomes, ~prompts.test, placements)
+    thoughts = load_thoughts(args.data, prompts.ids)
+    weights = train_weights(prompts, outcomes, ~prompts.test, placements, thoughts)
     save(weights, args.out / WEIGHTS_FILE)
     logger.info("wrote %s, %d bytes", WEIGHTS_FILE, (args.out / WEIGHTS_FILE).stat().st_size)
     out: dict[str, Any] = {}
     if not args.no_leave_out:
-        out = leave_dataset_out(prompts, outcomes, placements)
+        out = leave_dataset_out(prompts, outcomes, placements, thoughts)
     scorer = Scorer(weights, placements, load_words())
     card = build_card(scorer, placements, prompts, outcomes, out, args.date)
     (args.out / CARD_FILE).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

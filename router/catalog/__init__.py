@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from router.catalog.candidate import Candidate
-from router.catalog.catalog import Catalog, Line
+from router.catalog.catalog import Catalog
+from router.catalog.lines import Line
 from router.catalog.rates import Rates
 
 if TYPE_CHECKING:

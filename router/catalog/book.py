@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from router.catalog.load import Entry
-from router.catalog.rates import RateRow
-from router.catalog.schema import Calendar, Endpoint, Host, Model, Rate, Schedule
+from router.catalog.rates import ExchangeRow, RateRow
+from router.catalog.schema import Calendar, Endpoint, Exchange, Host, Model, Rate, Schedule
+from router.catalog.windows import NO_HOLIDAYS, holidays_installed
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
     """Rows by name; a later layer's row has replaced an earlier one of the same name.
 
-    Rate rows are all kept, by endpoint: which one counts is decided per instant.
+    Rate rows are all kept, by endpoint, and exchange rows by currency: which one counts is
+    decided per instant.
     """
 
     hosts: dict[str, Host] = field(default_factory=dict)
@@ -23,6 +25,7 @@ class Book:
     schedules: dict[str, Schedule] = field(default_factory=dict)
     calendars: dict[str, Calendar] = field(default_factory=dict)
     rates: dict[str, list[RateRow]] = field(default_factory=dict)
+    exchange: dict[str, list[ExchangeRow]] = field(default_factory=dict)
 
 
 def merge(entries: Sequence[Entry]) -> Book:
@@ -30,7 +33,8 @@ def merge(entries: Sequence[Entry]) -> Book:
 
     Raises:
         CatalogError: a row names a host, model, mode, schedule or calendar that is not there, or
-            an endpoint claims what its model cannot do. Points at the row.
+            an endpoint claims what its model cannot do, or the holidays of a country are wanted
+            and the package for them is not there. Points at the row.
     """
     book = Book()
     latest: dict[tuple[str, str], Entry] = {}
@@ -38,6 +42,9 @@ def merge(entries: Sequence[Entry]) -> Book:
         row = entry.row
         if isinstance(row, Rate):
             book.rates.setdefault(row.endpoint, []).append(RateRow(row, entry.layer))
+            continue
+        if isinstance(row, Exchange):
+            book.exchange.setdefault(row.currency, []).append(ExchangeRow(row, entry.layer))
             continue
         latest[entry.table, row.name] = entry
         if isinstance(row, Host):
@@ -55,6 +62,8 @@ def merge(entries: Sequence[Entry]) -> Book:
             _check_endpoint(entry, entry.row, book)
         elif isinstance(entry.row, Schedule) and entry.row.calendar:
             _known(entry, "calendar", entry.row.calendar, book.calendars)
+        elif isinstance(entry.row, Calendar) and entry.row.country and not holidays_installed():
+            raise entry.error(NO_HOLIDAYS.format(country=entry.row.country), "country")
     for entry in entries:
         if isinstance(entry.row, Rate):
             _known(entry, "endpoint", entry.row.endpoint, book.endpoints)
@@ -78,8 +87,7 @@ def _check_endpoint(entry: Entry, row: Endpoint, book: Book) -> None:
             raise entry.error(f"expected false: the model {model.name} has no {ability}", ability)
 
 
-def _known(entry: Entry, key: str, name: str, rows: dict[str, object] | object) -> None:
-    names = list(rows) if isinstance(rows, dict) else []
-    if name not in names:
-        shown = ", ".join(sorted(names)[:12]) or "none"
+def _known(entry: Entry, key: str, name: str, rows: Mapping[str, object]) -> None:
+    if name not in rows:
+        shown = ", ".join(sorted(rows)[:12]) or "none"
         raise entry.error(f"expected the name of a [[{key}]] row ({shown} ...), got {name!r}", key)

@@ -18,7 +18,8 @@ class Candidate:
 
     `request_extra` is merged into the request body; `ignored_fields` are accepted there without
     effect, `refused_fields` make the host answer with an error. Limits are tokens. `region` is
-    where the host keeps data, "" where nobody says.
+    where the host keeps data, "" where nobody says. A prefix of at least `cache_min_tokens` is
+    cached, in multiples of `cache_unit_tokens`.
     """
 
     name: str
@@ -46,6 +47,8 @@ class Candidate:
     max_tokens_field: str = "max_tokens"
     retires_at: datetime | None = None
     region: str = ""
+    cache_min_tokens: int = 0
+    cache_unit_tokens: int = 1
 
     @property
     def thinking(self) -> bool:
@@ -102,4 +105,6 @@ def candidates_of(endpoint: Endpoint, model: Model, host: Host) -> Iterator[Cand
             max_tokens_field=host.max_tokens_field,
             retires_at=endpoint.retires_at,
             region=region or ("on-prem" if self_hosted else ""),
+            cache_min_tokens=endpoint.cache_min_tokens,
+            cache_unit_tokens=endpoint.cache_unit_tokens,
         )

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from router.catalog.candidate import Candidate, candidates_of
-from router.catalog.names import nearest, readings, unknown_host
-from router.catalog.picking import at_host, pick
-from router.catalog.rates import Rates, aware, rates_at
-from router.errors import RetiredModelError, UnknownHostError, UnknownModelError
+from router.catalog.candidate import Candidate
+from router.catalog.lines import Line, line_of
+from router.catalog.missing import live, no_host
+from router.catalog.pricelist import Pricelist
+from router.catalog.rates import RateRow, Rates, aware, dearest_of
+from router.catalog.shelf import shelve
+from router.catalog.windows import Clock
+from router.errors import UnknownModelError
 
 if TYPE_CHECKING:
     from router.catalog.load import Entry, Source
     from router.catalog.schema import Endpoint, Host, Model
 
 _DATA = Path(__file__).parent / "data"
-_NEVER_LIVE = frozenset({"reference", "unsupported"})
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A row of `Catalog.describe()`. `rates` is None where the price is unknown."""
-
-    candidate: Candidate
-    rates: Rates | None
-    source: str
-    checked: date | None
-    retires_at: datetime | None
-    note: str
 
 
 class Catalog:
@@ -44,19 +34,9 @@ class Catalog:
 
         self._entries = tuple(entries)
         self._book = book = merge(self._entries)
-        self._candidates: dict[str, Candidate] = {}
-        by_model: dict[str, list[Candidate]] = {}
-        by_wire: dict[str, list[Candidate]] = {}
-        by_alias: dict[str, list[Candidate]] = {}
-        self._indexes = (by_model, by_wire, by_alias)  # in order of precedence
-        for endpoint in book.endpoints.values():
-            model, host = book.models[endpoint.model], book.hosts[endpoint.host]
-            for candidate in candidates_of(endpoint, model, host):
-                self._candidates[candidate.name] = candidate
-                by_model.setdefault(model.name.lower(), []).append(candidate)
-                by_wire.setdefault(candidate.model_id.lower(), []).append(candidate)
-                for alias in {a.lower() for a in (*model.aliases, *endpoint.aliases)}:
-                    by_alias.setdefault(alias, []).append(candidate)
+        self._shelf = shelve(book)
+        self._lists: dict[str, Pricelist] = {}  # by endpoint, made when first asked for
+        self._ceiling: tuple[datetime, Rates | None] | None = None
 
     @classmethod
     def default(cls) -> Catalog:
@@ -77,7 +57,8 @@ class Catalog:
     def overlay(self, *sources: Source) -> Catalog:
         """A new catalogue in which these rows replace those of the same name and add others.
 
-        A rate given here goes before every rate below it, from its `valid_from` on.
+        A rate given here goes before every rate below it, from its `valid_from` on; so does an
+        exchange row.
 
         Raises:
             CatalogError: which file, which line, what was expected.
@@ -93,6 +74,11 @@ class Catalog:
         from router.catalog.load import digest
 
         return digest(self._entries)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every row, with its file, line and layer (overlay)."""
+        return self._entries
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -121,11 +107,11 @@ class Catalog:
         wanted = None if hosts is None else tuple(hosts)
         for host in wanted or ():
             if host not in self._book.hosts:
-                raise self._no_host(host)
+                raise no_host(host, self._book.hosts)
         return tuple(
             candidate
-            for candidate in self._candidates.values()
-            if _live(candidate, now)
+            for candidate in self._shelf.candidates.values()
+            if live(candidate, now)
             and (candidate.kind != "replay" if wanted is None else candidate.host in wanted)
         )
 
@@ -140,17 +126,7 @@ class Catalog:
             UnknownHostError: "model@host" with an unknown host.
             UnknownModelError: no match, or only baselines and hosts that cannot be called yet.
         """
-        now = aware(at)
-        matches: list[Candidate] = []
-        for reading in readings(name, self._book.hosts):
-            for index in self._indexes:
-                found = pick(index.get(reading.base, ()), reading)
-                live = [candidate for candidate in found if _live(candidate, now)]
-                called = [c for c in live if c.kind != "replay"]
-                if live:
-                    return tuple(called or live)
-                matches.extend(found)
-        raise self._not_found(name, matches, now)
+        return self._shelf.find(name, aware(at))
 
     def candidate(self, name: str, *, at: datetime) -> Candidate:
         """The one candidate of a full name such as "deepseek-v3.2:thinking@deepinfra".
@@ -168,122 +144,141 @@ class Catalog:
         return found[0]
 
     def rates(
-        self, candidate: Candidate | str, at: datetime, *, known_at: datetime | None = None
+        self,
+        candidate: Candidate | str,
+        at: datetime,
+        *,
+        known_at: datetime | None = None,
+        input_tokens: int = 0,
+        service_tier: str = "standard",
     ) -> Rates | None:
         """What this candidate or endpoint charges at `at`; None where unknown, never zero for it.
 
         Retired endpoints answer for their time, baselines ("gpt-5@openai") always. `known_at`
-        leaves out what was announced later.
+        leaves out what was announced later; `input_tokens` chooses among prices by length of
+        input. A service tier ("batch", "flex", "priority") without a price of its own is unknown.
 
         Raises:
             UnknownModelError: no such candidate or endpoint.
         """
         now = aware(at)
-        endpoint = self._endpoint(candidate, now)
-        if endpoint.retires_at is not None and now >= endpoint.retires_at:
-            return None
-        book = self._book
-        rows = book.rates.get(endpoint.name, ())
         known = None if known_at is None else aware(known_at)
-        return rates_at(rows, now, book.schedules, book.calendars, known)
+        return self._prices(candidate, now).rates(now, known, input_tokens, service_tier)
+
+    def boundary(
+        self,
+        candidate: Candidate | str,
+        start: datetime,
+        end: datetime,
+        *,
+        known_at: datetime | None = None,
+        input_tokens: int = 0,
+        service_tier: str = "standard",
+    ) -> datetime | None:
+        """The first instant in (start, end] at which the rates change; None if they do not.
+
+        Raises:
+            UnknownModelError: no such candidate or endpoint.
+        """
+        first, known = aware(start), None if known_at is None else aware(known_at)
+        prices = self._prices(candidate, first)
+        return prices.boundary(first, aware(end), known, input_tokens, service_tier)
+
+    def dearest(
+        self,
+        candidate: Candidate | str,
+        start: datetime,
+        end: datetime,
+        *,
+        known_at: datetime | None = None,
+        input_tokens: int = 0,
+        service_tier: str = "standard",
+    ) -> Rates | None:
+        """The rates at `start`, with the highest of each price from then to `end`, and for every
+        length of input up to `input_tokens`.
+
+        None where the price at `start` is unknown; a later gap does not count, such as retirement.
+
+        Raises:
+            UnknownModelError: no such candidate or endpoint.
+        """
+        first, known = aware(start), None if known_at is None else aware(known_at)
+        prices = self._prices(candidate, first)
+        return prices.dearest(first, aware(end), known, input_tokens, service_tier)
+
+    def ceiling_rates(self, at: datetime) -> Rates | None:
+        """The dearest known price of each kind over all live candidates, whatever the length.
+
+        For a candidate without a price whose user wants a bound all the same. `id` names the
+        candidate with the dearest output. None where no price at all is known.
+        """
+        now = aware(at)
+        if (kept := self._ceiling) is not None and kept[0] == now:  # a request asks repeatedly
+            return kept[1]
+        found = {c.name: self._prices(c, now).quotes(now) for c in self.candidates(at=now)}
+        known = {name: dearest_of(quotes) for name, quotes in found.items() if quotes}
+        rates = None
+        if known:
+            name = max(known, key=lambda name: known[name].output)
+            rates = dearest_of([known[name], *known.values()])
+            rates = replace(rates, id=f"ceiling:{name}")
+        self._ceiling = now, rates
+        return rates
+
+    def rows(self, candidate: Candidate | str, at: datetime) -> tuple[RateRow, ...]:
+        """All price rows of an endpoint, past, future and withdrawn ones too; the last one of
+        those in force counts. `at` is for names that changed their meaning.
+
+        Raises:
+            UnknownModelError: no such candidate or endpoint.
+        """
+        return self._prices(candidate, aware(at)).rows
+
+    def counts(self, candidate: Candidate | str, at: datetime) -> RateRow | None:
+        """Which of `rows` counts at `at`; None where none does.
+
+        Raises:
+            UnknownModelError: no such candidate or endpoint.
+        """
+        now = aware(at)
+        return self._prices(candidate, now).row(now)
 
     def served(self, name: str, at: datetime) -> str | None:
         """Which weights an endpoint's name meant at `at`, for names that changed their meaning."""
         now = aware(at)
-        past = [step for step in self._endpoint(name, now).served if step.since <= now]
+        past = [step for step in self._shelf.endpoint(name, now).served if step.since <= now]
         return max(past, key=lambda step: step.since).model if past else None
 
     def describe(self, at: datetime) -> list[Line]:
         """Every candidate with its rates at `at`, retired ones and baselines too, by name."""
         now = aware(at)
         lines = []
-        for candidate in sorted(self._candidates.values(), key=lambda c: c.name):
+        for candidate in sorted(self._shelf.candidates.values(), key=lambda c: c.name):
+            prices = self._prices(candidate, now)
             endpoint = self._book.endpoints[candidate.endpoint]
-            rates = self.rates(candidate, now)
-            source, checked = endpoint.source, endpoint.checked
-            note = "" if rates is not None else endpoint.unpriced or "price unknown"
-            if _gone(candidate, now):
-                note = "retired" + (f", use {endpoint.successor}" if endpoint.successor else "")
-            elif candidate.kind in _NEVER_LIVE:
-                note = "baseline only" if candidate.kind == "reference" else "cannot be called yet"
-            if rates is not None:
-                source, checked = rates.source, rates.checked
-            lines.append(Line(candidate, rates, source, checked, endpoint.retires_at, note))
+            lines.append(line_of(candidate, endpoint, prices, now))
         return lines
 
-    def _endpoint(self, candidate: Candidate | str, now: datetime) -> Endpoint:
-        """The endpoint of a candidate or full name; a host's alias where the name has retired."""
-        if isinstance(candidate, Candidate):
-            return self._book.endpoints[candidate.endpoint]
-        past: list[str] = []
-        for reading in readings(candidate, self._book.hosts):
-            for index in self._indexes:
-                found = [c for c in index.get(reading.base, ()) if at_host(c, reading)]
-                still = [c for c in found if not _gone(c, now)]
-                names = list(dict.fromkeys(c.endpoint for c in still))
-                if len(names) > 1:
-                    raise UnknownModelError(
-                        f"expected one endpoint, {candidate!r} fits {', '.join(names)}",
-                        did_you_mean=tuple(names),
-                    )
-                if names:
-                    return self._book.endpoints[names[0]]
-                past.extend(c.endpoint for c in found)
-        if past:
-            return self._book.endpoints[past[0]]
-        raise self._not_found(candidate, [], now)
-
-    def _not_found(
-        self, name: str, matches: list[Candidate], now: datetime
-    ) -> UnknownModelError | UnknownHostError:
-        retired = [c for c in matches if c.kind != "reference" and _gone(c, now)]
-        if retired and len(retired) == sum(c.kind != "reference" for c in matches):
-            last = max(retired, key=lambda c: c.retires_at or now)
-            assert last.retires_at is not None
-            successor = self._book.endpoints[last.endpoint].successor
-            hint = f"; use {successor}" if successor else ""
-            return RetiredModelError(
-                f"{name!r} was retired at {last.retires_at:%Y-%m-%dT%H:%MZ}{hint}",
-                retired_at=last.retires_at,
-                successor=successor,
-            )
-        if any(c.kind == "reference" for c in matches):
-            return UnknownModelError(
-                f"{name!r} is only a baseline for savings reports: its price is known, no host of "
-                "this catalogue serves it; add an [[endpoint]] in an overlay to route to it"
-            )
-        if matches:
-            names = ", ".join(c.name for c in matches)
-            return UnknownModelError(
-                f"{name!r} is priced but its host's protocol is not supported yet ({names}); "
-                "name another host",
-                did_you_mean=tuple(
-                    c.name for c in self.candidates(at=now) if c.model == matches[0].model
-                ),
-            )
-        host = unknown_host(name, self._book.hosts)
-        if host is not None:
-            return self._no_host(host)
-        near = nearest(name, (*self._candidates, *(name for i in self._indexes for name in i)))
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        return UnknownModelError(
-            f"expected a model, alias or candidate of the catalogue, got {name!r}{hint} "
-            "(add your own with Catalog.overlay)",
-            did_you_mean=near,
+    def _prices(self, candidate: Candidate | str, now: datetime) -> Pricelist:
+        if isinstance(candidate, Candidate) and (known := self._lists.get(candidate.endpoint)):
+            return known
+        endpoint = (
+            self._book.endpoints[candidate.endpoint]
+            if isinstance(candidate, Candidate)
+            else self._shelf.endpoint(candidate, now)
         )
+        known = self._lists.get(endpoint.name)
+        if known is None:
+            book = self._book
+            rows = book.rates.get(endpoint.name, ())
+            known = Pricelist(rows, self._clocks, book.exchange, endpoint.retires_at)
+            self._lists[endpoint.name] = known
+        return known
 
-    def _no_host(self, host: str) -> UnknownHostError:
-        hosts = self._book.hosts.values()
-        known = ", ".join(sorted(host.name for host in hosts if host.kind not in _NEVER_LIVE))
-        return UnknownHostError(f"expected one of the hosts {known}; got {host!r}")
-
-
-def _gone(candidate: Candidate, now: datetime) -> bool:
-    return candidate.retires_at is not None and now >= candidate.retires_at
-
-
-def _live(candidate: Candidate, now: datetime) -> bool:
-    return not _gone(candidate, now) and candidate.kind not in _NEVER_LIVE
+    @cached_property
+    def _clocks(self) -> dict[str, Clock]:
+        schedules, calendars = self._book.schedules, self._book.calendars
+        return {s.name: Clock(s, calendars.get(s.calendar or "")) for s in schedules.values()}
 
 
 @lru_cache(maxsize=1)

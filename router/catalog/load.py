@@ -173,7 +173,7 @@ def _explain(
 
 def _label(raw: Any, index: int) -> str:
     if isinstance(raw, Mapping):
-        for key in ("name", "endpoint"):
+        for key in ("name", "endpoint", "currency"):
             if isinstance(raw.get(key), str):
                 return str(raw[key])
         if isinstance(raw.get("model"), str) and isinstance(raw.get("host"), str):

@@ -1,94 +1,49 @@
 """The rows of a catalogue file, validated by pydantic. Unknown keys are refused.
 
-Tables: `[[host]]`, `[[model]]`, `[[endpoint]]`, `[[rate]]`, `[[schedule]]`, `[[calendar]]`.
-Rows are frozen; what several rows must agree on is checked in `router.catalog.book`.
+Tables: `[[host]]`, `[[model]]`, `[[endpoint]]`, `[[rate]]`, `[[exchange]]`, `[[schedule]]`,
+`[[calendar]]`. Rows are frozen; what several rows must agree on is checked in
+`router.catalog.book`. `json_schema` describes a file, for editors and other programs.
 """
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from datetime import date
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, create_model, model_validator
 
-from router.money import to_pico
+from router.catalog.fields import HostName, Hours, Instant, ModelName, Row, Tokens
+from router.catalog.prices import Exchange, Prices, Rate, ServicePrices, Tier
+
+__all__ = [
+    "TABLES",
+    "Calendar",
+    "Endpoint",
+    "Exchange",
+    "Host",
+    "Kind",
+    "Mode",
+    "ModeOptions",
+    "Model",
+    "Prices",
+    "Rate",
+    "Row",
+    "Schedule",
+    "Served",
+    "ServicePrices",
+    "Tier",
+    "json_schema",
+    "row_key",
+]
 
 Mode = Literal["chat", "thinking"]
 Kind = Literal[
     "openai", "vllm", "sglang", "ollama", "llamacpp", "replay", "reference", "unsupported"
 ]
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _instant(value: Any) -> Any:
-    """An aware UTC instant; a bare date is its midnight in UTC."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError(
-                f"expected an instant such as 2026-08-16T16:00:00Z, got {value!r}"
-            ) from None
-        if value.tzinfo is None and value.time() == time():
-            return value.replace(tzinfo=UTC)
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise ValueError(
-                f"expected an instant with its offset, such as {value.isoformat()}Z, got none"
-            )
-        return value.astimezone(UTC)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    return value
-
-
-def _rate(value: Any) -> int:
-    """Pico-dollars per million tokens, of a rate written as a string in USD per million."""
-    if isinstance(value, float):
-        raise ValueError(f'write rates as strings, "{value!r}" not {value!r}: floats lose cents')
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise ValueError(
-            f'expected USD per million tokens as a string such as "0.28", got {value!r}'
-        )
-    pico = to_pico(value)
-    if pico < 0:
-        raise ValueError(f"expected a rate of zero or more, got {value!r}")
-    return pico
-
-
-def _hours(value: Any) -> Any:
-    """Minutes of the day of a span such as "09:00-12:00": start inclusive, end exclusive."""
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"(\d\d):(\d\d)-(\d\d):(\d\d)", value)
-    if not match:
-        raise ValueError(f'expected hours such as "09:00-12:00", got {value!r}')
-    h1, m1, h2, m2 = map(int, match.groups())
-    start, end = h1 * 60 + m1, h2 * 60 + m2
-    if m1 > 59 or m2 > 59 or not 0 <= start < end <= 24 * 60:
-        raise ValueError(
-            f"expected a start before its end within one day (at most 24:00), got {value!r}; "
-            "write hours across midnight as two spans"
-        )
-    return start, end
-
-
-Instant = Annotated[datetime, BeforeValidator(_instant)]
-Rate_ = Annotated[int, BeforeValidator(_rate)]
-Hours = Annotated[tuple[int, int], BeforeValidator(_hours)]
-HostName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
-ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Tokens = Annotated[int, Field(gt=0)]
-
-
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Host(_Row):
+class Host(Row):
     """Who serves: where to send requests and with which key."""
 
     name: HostName
@@ -107,7 +62,7 @@ class Host(_Row):
     checked: date | None = None
 
 
-class Model(_Row):
+class Model(Row):
     """Weights and what they can do, wherever they are served."""
 
     name: ModelName
@@ -131,7 +86,7 @@ class Model(_Row):
         return self
 
 
-class ModeOptions(_Row):
+class ModeOptions(Row):
     """What differs in one mode at one endpoint: fields sent, ignored and refused; limits."""
 
     model_id: str | None = None
@@ -141,14 +96,14 @@ class ModeOptions(_Row):
     refused_fields: frozenset[str] = frozenset()
 
 
-class Served(_Row):
+class Served(Row):
     """From when on a name meant which weights."""
 
     since: Instant
     model: str
 
 
-class Endpoint(_Row):
+class Endpoint(Row):
     """A model at a host: the id on the wire, limits, modes, and until when."""
 
     model: ModelName
@@ -169,6 +124,10 @@ class Endpoint(_Row):
     """Other names that this host accepts for it."""
     options: dict[Mode, ModeOptions] = Field(default_factory=dict)
     served: tuple[Served, ...] = ()
+    cache_min_tokens: int = Field(default=0, ge=0)
+    """The smallest prefix that is cached."""
+    cache_unit_tokens: Tokens = 1
+    """A cached prefix is a multiple of this."""
     retires_at: Instant | None = None
     successor: str | None = None
     unpriced: str = ""
@@ -195,51 +154,7 @@ class Endpoint(_Row):
         return self
 
 
-class Prices(_Row):
-    """Pico-dollars per million tokens; an absent cache price is the input price."""
-
-    input: Rate_
-    cache_read: Rate_ | None = None
-    cache_write: Rate_ | None = None
-    output: Rate_
-
-
-class Rate(_Row):
-    """What an endpoint charges from `valid_from` until the next row, `valid_to` or its end.
-
-    Either one set of prices, or a `schedule` with `peak` and `off_peak` sets.
-    """
-
-    endpoint: str = Field(pattern=r"^[^@]+@[^@]+$")
-    valid_from: Instant = EPOCH
-    valid_to: Instant | None = None
-    known_since: Instant | None = None
-    input: Rate_ | None = None
-    cache_read: Rate_ | None = None
-    cache_write: Rate_ | None = None
-    output: Rate_ | None = None
-    schedule: str | None = None
-    peak: Prices | None = None
-    off_peak: Prices | None = None
-    source: str = Field(min_length=1)
-    checked: date
-
-    @model_validator(mode="after")
-    def _one_shape(self) -> Rate:
-        flat = (self.input, self.cache_read, self.cache_write, self.output)
-        if self.schedule is None:
-            if self.peak or self.off_peak:
-                raise ValueError("expected a schedule beside peak and off_peak")
-            if self.input is None or self.output is None:
-                raise ValueError("expected input and output, or a schedule with peak and off_peak")
-        elif self.peak is None or self.off_peak is None or any(p is not None for p in flat):
-            raise ValueError("expected peak and off_peak, and no other prices, beside a schedule")
-        if self.valid_to is not None and self.valid_to <= self.valid_from:
-            raise ValueError(f"expected valid_to after valid_from, got {self.valid_to}")
-        return self
-
-
-class Schedule(_Row):
+class Schedule(Row):
     """Weekly hours in a zone that belong to `window`; all other hours are the other window."""
 
     name: str
@@ -250,6 +165,8 @@ class Schedule(_Row):
     hours: tuple[Hours, ...] = Field(min_length=1)
     calendar: str | None = None
     """On this calendar's days none of the hours count."""
+    decided_by: Literal["completion", "start", ""] = ""
+    """Which instant of a request decides its window; "" where the host does not say."""
     source: str = ""
     checked: date | None = None
 
@@ -264,29 +181,64 @@ class Schedule(_Row):
         return self
 
 
-class Calendar(_Row):
-    """Days (local dates) on which a schedule's hours do not count."""
+class Calendar(Row):
+    """Days (local dates) on which a schedule's hours do not count.
+
+    A list of `days`, or the public holidays of a `country` as the package `holidays` knows them.
+    """
 
     name: str
-    days: frozenset[date] = Field(min_length=1)
+    days: frozenset[date] = frozenset()
+    country: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    """ISO 3166."""
+    until: date | None = None
+    """The last day it speaks for; all days after it are ordinary ones, and `uncertain`."""
     source: str = ""
     checked: date | None = None
 
+    @model_validator(mode="after")
+    def _one_source(self) -> Calendar:
+        if bool(self.days) == (self.country is not None):
+            raise ValueError("expected either days or a country")
+        if self.until is not None and self.days and self.until < max(self.days):
+            raise ValueError(f"expected until on or after the last day, got {self.until}")
+        return self
 
-TABLES: dict[str, type[_Row]] = {
+
+TABLES: dict[str, type[Row]] = {
     "host": Host,
     "model": Model,
     "endpoint": Endpoint,
     "rate": Rate,
+    "exchange": Exchange,
     "schedule": Schedule,
     "calendar": Calendar,
 }
 
 
-def row_key(row: _Row) -> str:
+def row_key(row: Row) -> str:
     """The name under which a later row of the same table replaces an earlier one."""
     if isinstance(row, Rate):
-        return f"{row.endpoint}/{row.valid_from.isoformat()}"
+        later = f"/{row.known.isoformat()}" if row.known != row.valid_from else ""
+        return f"{row.endpoint}/{row.valid_from.isoformat()}{later}"
+    if isinstance(row, Exchange):
+        return f"{row.currency}/{row.valid_from.isoformat()}"
     if isinstance(row, Host | Model | Endpoint | Schedule | Calendar):
         return row.name
     raise AssertionError(f"no key for {type(row).__name__}")
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a catalogue file: every table a list of rows, as they are written."""
+    tables: dict[str, Any] = {name: (list[row], []) for name, row in TABLES.items()}  # type: ignore[valid-type]
+    model = create_model("CatalogFile", __base__=Row, **tables)
+    schema = model.model_json_schema(mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_untitled(schema)}
+
+
+def _untitled(value: Any) -> Any:
+    # pydantic's titles only repeat the names, and differ between its versions.
+    if isinstance(value, dict):
+        titled = isinstance(value.get("title"), str)
+        return {k: _untitled(v) for k, v in value.items() if not (titled and k == "title")}
+    return [_untitled(item) for item in value] if isinstance(value, list) else value

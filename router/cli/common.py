@@ -9,9 +9,7 @@ from typing import Any
 
 from router.client import Client
 from router.errors import ConfigError
-from router.money import format_usd
 from router.record import DecisionRecord
-from router.types import Forecast
 
 
 def add_client_options(parser: argparse.ArgumentParser) -> None:
@@ -73,30 +71,3 @@ def prompt_from(given: argparse.Namespace) -> list[dict[str, str]]:
     if not text.strip():
         raise ConfigError("expected a prompt, or - to read it from standard input; got none")
     return [{"role": "user", "content": text}]
-
-
-def forecast_row(forecast: Forecast) -> list[str]:
-    """A forecast as a row of a table."""
-    return [
-        forecast.candidate,
-        f"{forecast.quality:.2f}" + (f" +-{forecast.quality_se:.2f}" * bool(forecast.quality_se)),
-        forecast.basis,
-        f"{forecast.output_tokens.p50:,.0f}",
-        f"{forecast.output_tokens.p90:,.0f}",
-        *(
-            "unknown" if amount is None else format_usd(amount)
-            for amount in (forecast.cost_p50, forecast.cost_p90, forecast.cost_ceiling)
-        ),
-    ]
-
-
-FORECAST_COLUMNS = (
-    "candidate",
-    "P(correct)",
-    "basis",
-    "tokens p50",
-    "p90",
-    "cost p50",
-    "p90",
-    "ceiling",
-)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from classifiers.scores import Quantiles
 from router.cli.common import (
-    FORECAST_COLUMNS,
     add_client_options,
     call_from,
     client_from,
-    forecast_row,
     prompt_from,
     write_record,
 )
 from router.cli.output import Output, add_json
 from router.client import Client
 from router.money import to_usd
+from router.outlook import Forecast
+from router.shown import COLUMNS, cells
 from router.transports.recording import find
-from router.types import Forecast
 
 SHORTLIST = (
     "deepseek-v3.2",
@@ -55,10 +55,10 @@ def run(given: argparse.Namespace) -> int:
         out.line(f"then, if the answer is found wrong: {name}")
     out.line(f"input: {planned.input_tokens:,} tokens")
     order = [*decision.ranking, *(n for n in planned.forecasts if n not in decision.ranking)]
-    rows = [forecast_row(planned.forecasts[name]) for name in order]
-    out.table("Forecast", FORECAST_COLUMNS, rows)
+    rows = [cells(planned.forecasts[name]) for name in order]
+    out.table("Forecast", COLUMNS, rows)
     out.table("Not chosen", ("candidate", "why"), sorted(decision.rejected.items()))
-    for note in planned.notes:
+    for note in (*planned.forecast.notes, *planned.notes):
         out.line(f"note: {note}")
     out.data(
         {
@@ -96,12 +96,26 @@ def _forecast(forecast: Forecast) -> dict[str, Any]:
         "task": forecast.task,
         "input_tokens": forecast.input_tokens,
         "cache_read_tokens": forecast.cache_read_tokens,
-        "output_tokens": {
-            q: round(getattr(forecast.output_tokens, q)) for q in ("p10", "p50", "p90", "p99")
-        },
+        "output_tokens": _tokens(forecast.output_tokens),
+        "reasoning_tokens": _tokens(forecast.reasoning_tokens),
+        "visible_tokens": _tokens(forecast.visible_tokens),
+        "tokens_basis": forecast.tokens_basis,
+        "tokens_calls": forecast.tokens_calls,
         "max_tokens": forecast.max_tokens,
+        "seconds": forecast.seconds,
+        "seconds_p90": forecast.seconds_p90,
+        "first_token_seconds": forecast.first_token_seconds,
         "rates": forecast.rates_id,
+        "priced_at": forecast.priced_at,
+        "straddles": forecast.straddles,
+        "notes": forecast.notes,
     } | {
         f"{name}_usd": None if (pico := getattr(forecast, name)) is None else to_usd(pico)
         for name in amounts
     }
+
+
+def _tokens(found: Quantiles | None) -> dict[str, int] | None:
+    if found is None:
+        return None
+    return {q: round(getattr(found, q)) for q in ("p10", "p50", "p90", "p99", "mean")}

@@ -79,8 +79,9 @@ def prompt_of(
     tools: Sequence[Mapping[str, Any]] = (),
     response_format: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
+    effort: Any = None,
 ) -> Prompt:
-    """A request as a scorer reads it."""
+    """A request as a scorer reads it; `effort` is its `reasoning_effort`, None for the host's."""
     system = "\n".join(message_text(m) for m in messages if m["role"] in {"system", "developer"})
     demanded = response_format or {}
     schema = demanded.get("json_schema")
@@ -92,6 +93,7 @@ def prompt_of(
         schema_chars=len(json.dumps(schema, default=str)) if schema else 0,
         wants_json=bool(demanded) and demanded.get("type") != "text",
         route=_route(tags or {}, system),
+        effort=effort.lower() if isinstance(effort, str) else "",
     )
 
 

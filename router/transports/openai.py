@@ -21,7 +21,7 @@ from router.prompts.layout import canonical
 from router.prompts.text import message_text
 from router.transports.shape import shaped
 from router.types import Call, Chunk, Reply
-from router.usage import parse_usage
+from router.usage import parse_usage, usage_in
 
 _LONGEST_MESSAGE = 300
 _AFTER_WORK = frozenset({504, 524})
@@ -72,7 +72,7 @@ def reply_from(content: bytes, call: Call) -> Reply:
             "the answer is not a chat completion", candidate=call.candidate.name, billable=True
         ) from None
     return Reply(
-        body=body, usage=parse_usage(body.get("usage")), finish_reason=choice.get("finish_reason")
+        body=body, usage=parse_usage(usage_in(body)), finish_reason=choice.get("finish_reason")
     )
 
 
@@ -104,7 +104,7 @@ def chunk_from(data: str, call: Call) -> Chunk:
         body=body,
         text=delta.get("content") or "",
         reasoning=delta.get("reasoning_content") or "",
-        usage=parse_usage(body.get("usage")),
+        usage=parse_usage(usage_in(body)),
         finish_reason=choices[0].get("finish_reason") if choices else None,
     )
 

@@ -1,0 +1,106 @@
+"""How long an answer was asked to be: "in three sentences", "at most 50 words", "list 10".
+
+The public outcomes that lengths are learned from hardly say such things, so this is a rule with
+assumed widths, not a fit; a route's own history corrects it like any forecast. "Only the final
+answer" and "yes or no" are left out on purpose: models that reason aloud took ten times as long
+on such prompts.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import NamedTuple
+
+from classifiers.prompt import Prompt
+
+_EDGE = 400
+"""Characters at either end of a prompt in which a length is looked for."""
+_HINTS = ("word", "sentence", "paragraph", "bullet", "list ", "page", "give ")
+_ORDER = "zero one two three four five six seven eight nine ten"
+_NUMBERS = {word: n for n, word in enumerate(_ORDER.split()) if n} | {
+    "a": 1,
+    "an": 1,
+    "single": 1,
+    "twelve": 12,
+    "fifteen": 15,
+    "twenty": 20,
+    "fifty": 50,
+    "hundred": 100,
+}
+_NUMBER = rf"(?P<n>\d{{1,5}}|{'|'.join(sorted(_NUMBERS, key=len, reverse=True))})"
+_UNITS: dict[str, tuple[float, float]] = {
+    "word": (1.35, 0.35),
+    "sentence": (26.0, 0.5),
+    "bullet": (26.0, 0.5),
+    "item": (14.0, 0.8),
+    "example": (30.0, 0.8),
+    "paragraph": (110.0, 0.5),
+    "page": (650.0, 0.5),
+}
+"""Tokens of one, and the spread of log tokens. A word: measured with DeepSeek's vocabulary on
+English prose; the others are usual lengths in words, assumed; so are all spreads."""
+_VERBS = (
+    "write|summari[sz]e|explain|describe|answer|respond|reply|tell|draft|compose|define|outline"
+    "|translate|rewrite|shorten|give|create|generate|provide|discuss|compare|introduce"
+)
+_LENGTH = re.compile(
+    rf"\b(?:{_VERBS})\b[^.?!\n]{{0,160}}?\b"
+    r"(?:(?P<most>at most|no more than|up to|under|less than|fewer than|within|maximum of|max)"
+    rf"|in|with|using|exactly|about|around|roughly|of|as|a|an)? ?(?:just |only )?{_NUMBER}"
+    r"[- ](?:short |brief |key |bullet )?"
+    r"(?P<unit>word|sentence|bullet|example|paragraph|page)s?\b"
+)
+_LIST = re.compile(
+    rf"(?:^|[.?!:\n] ?|please |can you |could you )(?:list|name|suggest|give me|give) "
+    rf"(?:the |me )?(?:top )?{_NUMBER} "
+)
+_AT_MOST = 0.75
+"""Of a limit this much is used, as a rule; assumed."""
+_SCHEMA_SHARE = 0.2
+"""Tokens of a JSON answer to a character of its schema: 0.5 token a character (DeepSeek's
+vocabulary on JSON), and values as long as two fifths of what describes them; assumed."""
+
+
+class Asked(NamedTuple):
+    """What the prompt asks for: log1p of visible tokens, and how surely (a standard deviation)."""
+
+    log_tokens: float
+    spread: float
+
+
+def asked_length(prompt: Prompt | str) -> Asked | None:
+    """The visible length that a prompt asks for; None where it asks for none.
+
+    >>> asked = asked_length("Explain entropy in three sentences.")
+    >>> round(math.expm1(asked.log_tokens))
+    78
+    """
+    text = prompt if isinstance(prompt, str) else prompt.text
+    if len(text) > 2 * _EDGE:
+        text = f"{text[:_EDGE]}\n{text[-_EDGE:]}"
+    text = text.lower()
+    found = _in_words(text) if any(hint in text for hint in _HINTS) else None
+    if found is None and not isinstance(prompt, str) and prompt.schema_chars > 0:
+        return _asked(max(8.0, _SCHEMA_SHARE * prompt.schema_chars), 0.8)
+    return found
+
+
+def _in_words(text: str) -> Asked | None:
+    if match := _LENGTH.search(text):
+        per, spread = _UNITS[match["unit"]]
+        count = _count(match["n"])
+        share = _AT_MOST if match["most"] else 1.0
+        return _asked(max(1.0, count * per * share), spread + (0.2 if match["most"] else 0.0))
+    if match := _LIST.search(text):
+        per, spread = _UNITS["item"]
+        return _asked(max(1.0, _count(match["n"]) * per), spread)
+    return None
+
+
+def _asked(tokens: float, spread: float) -> Asked:
+    return Asked(math.log1p(tokens), spread)
+
+
+def _count(text: str) -> int:
+    return max(1, int(text) if text.isdigit() else _NUMBERS[text])

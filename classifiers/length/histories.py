@@ -1,0 +1,132 @@
+"""The histories of all routes and models of a scorer: pooled over routes, then route by route."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from classifiers.length.history import N_FEATURES, Extra, History
+from classifiers.spread import Knots
+
+ENOUGH = 20
+"""Calls from which on a forecast is said to rest on them."""
+MAX_HISTORIES = 4096
+"""Histories kept, 20 kB each when full; the one not used for longest goes first."""
+
+Key = tuple[str, str | None, str, str]
+"""Tenant, route (None: all of them), profile, and which tokens: "" all, "visible"."""
+
+
+class Corrected(NamedTuple):
+    """A forecast after correction, and what it rests on."""
+
+    knots: Knots
+    basis: str
+    calls: int
+
+
+class Histories:
+    """Histories by tenant, route and profile; thread-safe, bounded."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self._kept: OrderedDict[Key, History] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def correct(
+        self, tenant: str, route: str, profile: str, knots: Knots, extra: Extra, what: str = ""
+    ) -> Corrected:
+        """The forecast, corrected by all calls of this profile, then by those of this route."""
+        kept = self._kept
+        if not kept:
+            return Corrected(knots, "prior", 0)
+        with self.lock:
+            basis, calls = "prior", 0
+            if pooled := kept.get((tenant, None, profile, what)):
+                knots = pooled.corrected(knots, extra)
+                calls = pooled.calls
+                basis = "pooled" if calls >= ENOUGH else "prior"
+            if route and (own := kept.get((tenant, route, profile, what))):
+                knots = own.corrected(knots, extra)
+                if own.calls >= ENOUGH:
+                    basis, calls = "route", own.calls
+        return Corrected(knots, basis, calls)
+
+    def observe(
+        self,
+        tenant: str,
+        route: str,
+        profile: str,
+        knots: Knots,
+        extra: Extra,
+        log_tokens: float,
+        *,
+        truncated: bool = False,
+        what: str = "",
+    ) -> None:
+        """Take in one answer's length; `knots` is the forecast before any correction."""
+        with self.lock:
+            pooled = self._history((tenant, None, profile, what))
+            between = pooled.corrected(knots, extra)
+            pooled.observe(knots, extra, log_tokens, truncated=truncated)
+            if route:
+                own = self._history((tenant, route, profile, what))
+                own.observe(between, extra, log_tokens, truncated=truncated)
+
+    def calls(self) -> list[tuple[str, str, str, int, int]]:
+        """Tenant, route ("" for all), profile, calls seen, and changes noticed, of each."""
+        with self.lock:
+            return [
+                (tenant, route or "", profile, history.seen, history.changes)
+                for (tenant, route, profile, what), history in self._kept.items()
+                if not what
+            ]
+
+    def state(self) -> dict[str, Any]:
+        """All histories as arrays, to be saved."""
+        with self.lock:
+            names = [list(key) for key in self._kept]
+            rows = [history.state() for history in self._kept.values()]
+        empty = np.zeros((0, N_FEATURES + 4))
+        return {
+            "names": np.array(json.dumps(names)),
+            "counts": np.array([len(row) for row in rows], dtype=np.int64),
+            "rows": np.vstack([empty, *rows]),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Histories:
+        """What `state` told.
+
+        Raises:
+            ValueError: arrays that do not belong together.
+        """
+        new = cls()
+        names, counts = json.loads(str(state["names"])), state["counts"].tolist()
+        rows = np.asarray(state["rows"], dtype=np.float64)
+        fits = rows.ndim == 2 and rows.shape[1] == N_FEATURES + 4
+        if len(names) != len(counts) or not fits or sum(counts) != len(rows):
+            raise ValueError("the scorer's file does not hold the lengths that it says")
+        at = 0
+        for (tenant, route, profile, what), count in zip(names, counts, strict=True):
+            part = rows[at : at + count]
+            new._kept[tenant, route, profile, what] = History.from_state(part)
+            at += count
+        return new
+
+    def _history(self, key: Key) -> History:
+        found = self._kept.get(key)
+        if found is None:
+            found = self._kept[key] = History()
+            while len(self._kept) > MAX_HISTORIES:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end(key)
+        return found

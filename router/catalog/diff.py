@@ -1,0 +1,137 @@
+"""What differs between two catalogues, or one catalogue at two instants: rows and prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+from router.catalog.catalog import Catalog
+from router.catalog.load import Entry
+from router.catalog.rates import Rates
+from router.catalog.schema import Prices, Rate, row_key
+
+_KINDS = ("input", "cache_read", "cache_write", "cache_write_1h", "output")
+_TERMS = ("valid_to", "withdrawn", "schedule", "currency")
+_Amounts: TypeAlias = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A price row, or an endpoint's price, that is new, gone or different.
+
+    `before` and `after` map a kind of price ("input", "peak.output") to 1e-12 units of its
+    currency per million tokens; `terms` says what else about a row differs.
+    """
+
+    what: Literal["added", "removed", "changed"]
+    name: str
+    before: _Amounts = field(default_factory=dict)
+    after: _Amounts = field(default_factory=dict)
+    terms: tuple[str, ...] = ()
+
+    def percent(self, kind: str) -> Decimal | None:
+        """How much dearer `after` is, in percent; None where there is nothing to compare with."""
+        old, new = self.before.get(kind), self.after.get(kind)
+        if not old or new is None:
+            return None
+        return (Decimal(new) / Decimal(old) - 1) * 100
+
+
+def diff_prices(
+    before: Catalog, at: datetime, after: Catalog, then: datetime, name: str = ""
+) -> tuple[Change, ...]:
+    """Endpoints whose price in `before` at `at` is another one in `after` at `then`.
+
+    An endpoint counts as added or removed where its price becomes known or unknown.
+    """
+    old, new = ({e.name for e in catalog.endpoints} for catalog in (before, after))
+    return tuple(
+        _changes(
+            (
+                endpoint,
+                _quoted(before, endpoint, at) if endpoint in old else None,
+                _quoted(after, endpoint, then) if endpoint in new else None,
+                (),
+            )
+            for endpoint in sorted(old | new)
+            if name in endpoint
+        )
+    )
+
+
+def diff_rows(
+    before: Iterable[Entry], after: Iterable[Entry], name: str = ""
+) -> tuple[Change, ...]:
+    """Price rows of endpoints with `name` in their name that were added, removed or changed."""
+    old, new = _rates(before, name), _rates(after, name)
+    return tuple(
+        _changes(
+            (
+                key,
+                _flat(old[key]) if key in old else None,
+                _flat(new[key]) if key in new else None,
+                tuple(_terms(old[key], new[key])) if key in old and key in new else (),
+            )
+            for key in sorted({*old, *new})
+        )
+    )
+
+
+def _changes(
+    found: Iterable[tuple[str, _Amounts | None, _Amounts | None, tuple[str, ...]]],
+) -> Iterator[Change]:
+    for name, before, after, terms in found:
+        if before is None and after is not None:
+            yield Change("added", name, {}, after)
+        elif before is not None and after is None:
+            yield Change("removed", name, before)
+        elif before is not None and after is not None and (before != after or terms):
+            yield Change("changed", name, before, after, terms)
+
+
+def _quoted(catalog: Catalog, endpoint: str, at: datetime) -> _Amounts | None:
+    rates = catalog.rates(endpoint, at)
+    if rates is None:
+        return None
+    found = _kinds(rates, rates.per_request)
+    # Writing costs what the fresh input costs, nearly everywhere: said only where it differs.
+    return {
+        kind: amount
+        for kind, amount in found.items()
+        if not (kind == "cache_write_1h" and amount == rates.cache_write)
+        and not (kind == "cache_write" and amount == rates.input)
+    }
+
+
+def _kinds(prices: Rates | Prices | Rate, per_request: int, prefix: str = "") -> dict[str, int]:
+    amounts = {kind: getattr(prices, kind) for kind in _KINDS}
+    found = {prefix + kind: amount for kind, amount in amounts.items() if amount is not None}
+    return found | ({"per_request": per_request} if per_request else {})
+
+
+def _flat(rate: Rate) -> dict[str, int]:
+    found = _kinds(rate, rate.per_request)
+    for name in ("batch", "flex", "priority", "peak", "off_peak"):
+        prices = getattr(rate, name)
+        if prices is not None:
+            found |= _kinds(prices, 0, f"{name}.")
+            for tier in getattr(prices, "tiers", ()):
+                found |= _kinds(tier, 0, f"{name}.>{tier.above_input_tokens}.")
+    for tier in rate.tiers:
+        found |= _kinds(tier, 0, f">{tier.above_input_tokens}.")
+    return found
+
+
+def _rates(entries: Iterable[Entry], name: str) -> dict[str, Rate]:
+    rows = (entry.row for entry in entries)
+    return {row_key(r): r for r in rows if isinstance(r, Rate) and name in r.endpoint}
+
+
+def _terms(before: Rate, after: Rate) -> Iterator[str]:
+    for term in _TERMS:
+        old, new = getattr(before, term), getattr(after, term)
+        if old != new:
+            yield f"{term}: {old or 'none'} -> {new or 'none'}"

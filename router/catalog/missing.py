@@ -1,0 +1,77 @@
+"""Why a name has no live candidate: retired, a baseline, not callable yet, or unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from router.catalog.candidate import Candidate
+from router.catalog.names import nearest, unknown_host
+from router.errors import RetiredModelError, UnknownHostError, UnknownModelError
+
+if TYPE_CHECKING:
+    from router.catalog.schema import Host
+    from router.catalog.shelf import Shelf
+
+NEVER_LIVE = frozenset({"reference", "unsupported"})
+
+
+def gone(candidate: Candidate, now: datetime) -> bool:
+    """Whether it has retired."""
+    return candidate.retires_at is not None and now >= candidate.retires_at
+
+
+def live(candidate: Candidate, now: datetime) -> bool:
+    """Whether it can be called: not retired, and at a host that we know how to call."""
+    return not gone(candidate, now) and candidate.kind not in NEVER_LIVE
+
+
+def not_found(
+    name: str, matches: Sequence[Candidate], now: datetime, shelf: Shelf
+) -> UnknownModelError | UnknownHostError:
+    """The error for a name that fits only these `matches`, none of them live."""
+    callable_once = [c for c in matches if c.kind != "reference"]
+    retired = [c for c in callable_once if gone(c, now)]
+    if retired and len(retired) == len(callable_once):
+        last = max(retired, key=lambda c: c.retires_at or now)
+        assert last.retires_at is not None
+        successor = shelf.endpoints[last.endpoint].successor
+        hint = f"; use {successor}" if successor else ""
+        return RetiredModelError(
+            f"{name!r} was retired at {last.retires_at:%Y-%m-%dT%H:%MZ}{hint}",
+            retired_at=last.retires_at,
+            successor=successor,
+        )
+    if any(c.kind == "reference" for c in matches):
+        return UnknownModelError(
+            f"{name!r} is only a baseline for savings reports: its price is known, no host of "
+            "this catalogue serves it; add an [[endpoint]] in an overlay to route to it"
+        )
+    if matches:
+        names = ", ".join(c.name for c in matches)
+        return UnknownModelError(
+            f"{name!r} is priced but its host's protocol is not supported yet ({names}); "
+            "name another host",
+            did_you_mean=tuple(
+                c.name
+                for c in shelf.candidates.values()
+                if c.model == matches[0].model and live(c, now) and c.kind != "replay"
+            ),
+        )
+    host = unknown_host(name, shelf.hosts)
+    if host is not None:
+        return no_host(host, shelf.hosts)
+    near = nearest(name, (*shelf.candidates, *(known for i in shelf.indexes for known in i)))
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    return UnknownModelError(
+        f"expected a model, alias or candidate of the catalogue, got {name!r}{hint} "
+        "(add your own with Catalog.overlay)",
+        did_you_mean=near,
+    )
+
+
+def no_host(host: str, hosts: Mapping[str, Host]) -> UnknownHostError:
+    """The error for a host that is not there."""
+    known = ", ".join(sorted(h.name for h in hosts.values() if h.kind not in NEVER_LIVE))
+    return UnknownHostError(f"expected one of the hosts {known}; got {host!r}")

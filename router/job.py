@@ -1,0 +1,243 @@
+"""What many requests take together: a total that is forecast as one, not a sum of p90s.
+
+A sum of each one's p90 is far too much, for not all answers are long at once; how far they are
+long together is in `classifiers.length.totals`. No prompt is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from router.budgets import Balance, Hold, holds_for
+from router.catalog import Candidate
+from router.constraints import check_parameters
+from router.decide import decide
+from router.effects import Balances, Effect
+from router.errors import InvalidRequestError, RouterError
+from router.forecast import input_bound, size_of
+from router.horizon import Horizon, tier_of
+from router.jobplan import Fit, Item, JobPlan
+from router.outlook import Forecast
+from router.services import Services
+from router.turns import Trip, trip
+from router.types import Request
+
+if TYPE_CHECKING:
+    from classifiers.length.totals import Part
+
+_LONGEST_TALK = 1000
+
+
+@dataclass(slots=True)
+class _Purse:
+    """A budget that some of the job's requests count against: their parts and ceilings."""
+
+    hold: Hold
+    left: int
+    parts: list[Part] = field(default_factory=list)
+    ceiling: int = 0
+
+
+def plan_job(
+    requests: Iterable[Any],
+    make: Callable[[Any, Mapping[str, Any]], Request],
+    services: Services,
+) -> Generator[Effect, Any, JobPlan]:
+    """Decide and forecast every request, without reserving or spending, and add them up.
+
+    `requests` are messages, or mappings of the arguments of a call with "messages" and perhaps
+    "turns"; they are taken one by one. `make` checks one. Each is planned as if it came alone.
+
+    Raises:
+        RouterError: as for a single plan; a note says which request.
+    """
+    now, adding = services.now(), _Adding()
+    known: dict[tuple[str, datetime], Balance] = {}
+    for i, given in enumerate(requests):
+        try:
+            messages, turns, arguments = _read(given)
+            request = make(messages, arguments)
+            check_parameters(request)
+            holds = holds_for(services.budgets, request.tags, now, request.id)
+            asked = [h for h in holds if _account(h) not in known and not _single(h)]
+            if asked:
+                known |= zip(map(_account, asked), (yield Balances(asked)), strict=True)
+            balances = [known.get(_account(h), Balance()) for h in holds]
+            planned = decide(request, services, holds, balances, now)
+            chosen = services.catalog.candidate(planned.decision.chosen, at=now)
+            found = planned.forecast
+            ways = _trip(services, chosen, found, request, turns, now)
+        except (RouterError, TypeError) as error:
+            error.add_note(f"in requests[{i}]")
+            raise
+        lasting = [(h, known[_account(h)]) for h in holds if not _single(h)]
+        adding.add(i, chosen, found, turns, ways, lasting)
+    return adding.total()
+
+
+class _Adding:
+    """What has been planned of a job so far."""
+
+    def __init__(self) -> None:
+        self._items: list[Item] = []
+        self._parts: list[Part] = []
+        self._lengths: list[Part] = []
+        self._mean_tokens = 0.0
+        self._purses: dict[Hold, _Purse] = {}
+        self._notes: list[str] = []
+
+    def add(
+        self,
+        position: int,
+        candidate: Candidate,
+        forecast: Forecast,
+        turns: int,
+        ways: Trip,
+        holds: Iterable[tuple[Hold, Balance]],
+    ) -> None:
+        """Add one request, or conversation."""
+        from classifiers.length.totals import Part, total
+        from classifiers.spread import capped_mean
+
+        output, basis = forecast.output_tokens, forecast.tokens_basis
+        parts = [Part(output, leg.cap, leg.weight, leg.fixed, basis) for leg in ways.legs or ()]
+        means = [capped_mean(output, cap) for cap in ways.caps]
+        self._parts += parts
+        self._lengths += [Part(output, cap, 1.0, 0.0, basis) for cap in ways.caps]
+        self._mean_tokens += sum(means)
+        expected, p90, most = forecast.cost, forecast.cost_p90, forecast.cost_ceiling
+        if ways.legs is None:
+            expected = p90 = most = None
+        elif turns > 1:
+            each = zip(ways.legs, means, strict=True)
+            expected = math.ceil(sum(leg.fixed + leg.weight * mean for leg, mean in each))
+            p90 = math.ceil(total(parts).p90)
+            most = sum(leg.ceiling for leg in ways.legs)
+        self._items.append(
+            Item(
+                candidate=candidate.name,
+                turns=ways.fitted,
+                forecast=forecast,
+                input_tokens=round(ways.input_tokens),
+                cost=expected,
+                cost_p90=p90,
+                cost_ceiling=most,
+            )
+        )
+        if ways.fitted < turns:
+            self._notes.append(
+                f"requests[{position}]: turn {ways.fitted + 1} would not fit into the context of "
+                f"{candidate.name} ({candidate.context_tokens:,} tokens): {ways.fitted} counted"
+            )
+        for hold, balance in holds:
+            purse = self._purses.get(hold)
+            if purse is None:
+                left = hold.limit - balance.spent - balance.reserved
+                purse = self._purses[hold] = _Purse(hold, max(0, left))
+            purse.parts += parts
+            purse.ceiling += most or 0
+
+    def total(self) -> JobPlan:
+        """All of it together."""
+        from classifiers.length.totals import total
+
+        items, known = self._items, all(i.cost is not None for i in self._items)
+        spent = total(self._parts)
+        quantiles = [math.ceil(x) for x in (spent.p10, spent.p50, spent.p90, spent.p99)]
+        if len(items) == 1 and items[0].turns == 1 and known:
+            one = items[0].forecast  # a job of one is that one, to the last digit
+            p50, p90 = one.cost_p50 or 0, one.cost_p90 or 0
+            quantiles = [min(quantiles[0], p50), p50, p90, max(quantiles[3], p90)]
+        p10, p50, p90, p99 = quantiles
+        return JobPlan(
+            requests=tuple(items),
+            input_tokens=sum(i.input_tokens for i in items),
+            # The mean of a sum is the sum of the means, however they hang together.
+            tokens=replace(total(self._lengths), mean=self._mean_tokens),
+            cost=sum(i.cost or 0 for i in items) if known else None,
+            cost_p10=p10 if known else None,
+            cost_p50=p50 if known else None,
+            cost_p90=p90 if known else None,
+            cost_p99=p99 if known else None,
+            ceiling=sum(i.cost_ceiling or 0 for i in items) if known else None,
+            sum_of_p90=sum(i.cost_p90 or 0 for i in items) if known else None,
+            unpriced=tuple(dict.fromkeys(i.candidate for i in items if i.cost is None)),
+            budgets=tuple(self._fit(purse, known, p90) for purse in self._purses.values()),
+            notes=tuple(self._notes),
+        )
+
+    def _fit(self, purse: _Purse, known: bool, p90: int) -> Fit:
+        from classifiers.length.totals import total
+
+        late = p90
+        if len(purse.parts) < len(self._parts):
+            late = math.ceil(total(purse.parts).p90) if purse.parts else 0
+        return Fit(
+            budget=purse.hold.name,
+            hard=purse.hold.hard,
+            left=purse.left,
+            p90_fits=late <= purse.left if known else None,
+            ceiling_fits=purse.ceiling <= purse.left if known else None,
+        )
+
+
+def _trip(
+    services: Services,
+    candidate: Candidate,
+    forecast: Forecast,
+    request: Request,
+    turns: int,
+    now: datetime,
+) -> Trip:
+    from classifiers.spread import capped_mean
+
+    horizon = Horizon(
+        services.catalog,
+        now,
+        request.timeout,
+        service_tier=tier_of(request.extra),
+        unpriced=services.unpriced,
+    )
+    bound = input_bound(candidate, forecast.input_tokens, size_of(request))
+    question = question_bound = 0
+    if turns > 1:
+        last = replace(request, messages=request.messages[-1:], tools=(), response_format=None)
+        question = services.count_input(last.messages)
+        question_bound = input_bound(candidate, question, size_of(last))
+    return trip(
+        candidate,
+        forecast,
+        turns,
+        question_tokens=question,
+        question_bound=question_bound,
+        bound=bound,
+        answer_tokens=capped_mean(forecast.output_tokens, forecast.max_tokens),
+        look=lambda tokens, most: horizon.prices(candidate, tokens, most),
+    )
+
+
+def _read(given: Any) -> tuple[Any, int, dict[str, Any]]:
+    """The messages, turns and other arguments of one request of a job."""
+    if not isinstance(given, Mapping):
+        return given, 1, {}
+    arguments = dict(given)
+    turns = arguments.pop("turns", 1)
+    if isinstance(turns, bool) or not isinstance(turns, int) or not 1 <= turns <= _LONGEST_TALK:
+        raise InvalidRequestError(
+            f"turns: expected a whole number from 1 to {_LONGEST_TALK:,}, got {turns!r}",
+            param="turns",
+        )
+    return arguments.pop("messages", None), turns, arguments
+
+
+def _account(hold: Hold) -> tuple[str, datetime]:
+    return hold.key, hold.window_start
+
+
+def _single(hold: Hold) -> bool:
+    """Whether it is a cap on one request, which has spent nothing yet."""
+    return hold.key.startswith("request/")
