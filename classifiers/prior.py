@@ -29,6 +29,7 @@ SPREAD_NEW = 0.75
 """Logits by which a model's place among others moves on an unknown kind of task: there gains were
 off by 0.23 to 0.29 of P(correct), whatever the members said."""
 PRIOR, PRIOR_THINKING = "prior", "prior:thinking"
+EASIEST = 6.0
 MAX_STACKS = 256
 """Sets of profiles kept ready; a client asks for the same few."""
 
@@ -221,11 +222,12 @@ class Prior:
         ]
 
     def logit(self, seen: Seen, name: str) -> float:
-        """The mean logit of a profile's being right, its floor aside."""
+        """How easy a profile finds the prompt: its mean logit as the networks say, however known
+        the prompt is; within 6 of even. For lengths: that a greeting is easy needs no proof.
+        """
         own = self.profile(name)
         logits = (seen.demands * own.theta[:, :-1]).sum(axis=1) + own.theta[:, -1]
-        logits = own.base + np.float32(seen.known) * (logits - own.base)
-        return float(logits.sum()) / self.members
+        return min(max(float(logits.sum()) / self.members, -EASIEST), EASIEST)
 
     def usual_logit(self, name: str) -> float:
         """The same before a prompt is read."""

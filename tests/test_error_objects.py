@@ -47,6 +47,7 @@ PROVIDER = {
 ARGUMENTS = {
     "CatalogError": {"file": "x.toml", "line": 3},
     "UnknownModelError": {"did_you_mean": ("a", "b")},
+    "UsageError": {"keys": ("prompt_tokens",)},
     "RetiredModelError": {"retired_at": AT, "successor": "b"},
     "MissingKeyError": {"variable": "X_API_KEY"},
     "InvalidRequestError": {"param": "n"},

@@ -73,21 +73,16 @@ class LengthForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: a count that is negative or infinite, none at all, or shapes that differ.
         """
         rows = validate_data(self, X, dtype=np.float64)
-        if y is None:
-            raise ValueError("requires y to be passed, but the target y is None")
-        tokens = np.asarray(y, dtype=np.float64)
-        self.single_ = tokens.ndim == 1
-        tokens = tokens.reshape(len(tokens), -1)
-        if len(tokens) != len(rows):
-            raise ValueError(f"inconsistent: {len(rows)} rows and {len(tokens)} counts")
+        tokens, self.single_ = _counts(y, len(rows))
         whole = ~np.isnan(tokens)
-        if not whole.any() or not (np.isfinite(tokens[whole]) & (tokens[whole] >= 0)).all():
-            raise ValueError(
-                "expected finite token counts of zero or more, NaN where there is none"
-            )
         cut = np.zeros(tokens.shape, dtype=bool)
         if truncated is not None:
-            cut = np.asarray(truncated, dtype=bool).reshape(tokens.shape)
+            marks = np.asarray(truncated, dtype=bool)
+            if marks.shape != np.shape(y):
+                raise ValueError(
+                    f"truncated: expected the shape of y, {np.shape(y)}, got {marks.shape}"
+                )
+            cut = marks.reshape(tokens.shape)
         held = held_out_rows(len(rows), held_out)
         d = rows.shape[1]
         self.mean_, self.scale_ = np.zeros(d), np.ones(d)
@@ -97,6 +92,8 @@ class LengthForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             self.scale_ = np.where(spread > 1e-9 * (1.0 + np.abs(self.mean_)), spread, 1.0)
         inputs, logs = self._inputs(rows), np.log1p(tokens)
         learn = ~held & whole.any(axis=1)
+        if not learn.any():
+            raise ValueError("expected a count on a row that is not held out, got none")
         self.net_ = fit_net(
             inputs[learn],
             logs[learn].astype(np.float32),
@@ -128,6 +125,21 @@ class LengthForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         n, models, _ = knots.shape
         table = token_quantiles(knots.reshape(n * models, 4)).reshape(n, models, 5)
         return table[:, 0] if self.single_ else table
+
+
+def _counts(y: npt.ArrayLike, n: int) -> tuple[Array, bool]:
+    """Token counts (n, M), checked, and whether they came as (n,)."""
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    tokens = np.asarray(y, dtype=np.float64)
+    if tokens.ndim not in {1, 2}:
+        raise ValueError(f"expected y of shape (n,) or (n, M), got {tokens.shape}")
+    if len(tokens) != n:
+        raise ValueError(f"inconsistent: {n} rows and {len(tokens)} counts")
+    whole = ~np.isnan(tokens)
+    if not whole.any() or not (np.isfinite(tokens[whole]) & (tokens[whole] >= 0)).all():
+        raise ValueError("expected finite token counts of zero or more, NaN where there is none")
+    return tokens.reshape(n, -1), tokens.ndim == 1
 
 
 def net_of(forecaster: LengthForecaster) -> QuantileNet:

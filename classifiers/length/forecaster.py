@@ -50,6 +50,7 @@ class Lengths:
         self._prior = prior
         self._effort = effort
         self._histories = histories
+        self._usual: dict[str, float] = {}
 
     @classmethod
     def of(
@@ -74,6 +75,7 @@ class Lengths:
     def place(self, profile: str, like: str, tokens: float | None, logit: float = 0.0) -> None:
         """Forecast one more profile: like another, or `tokens` long on average."""
         self._prior = self._prior.placed(profile, like, tokens, logit)
+        self._usual = {}
 
     def calls(self) -> list[tuple[str, str, str, int, int]]:
         """See `Histories.calls`."""
@@ -112,7 +114,10 @@ class Lengths:
             output, basis, calls = self._histories.correct(*where, name, output, extra)
             if visible is not None:
                 visible = self._histories.correct(*where, name, visible, extra, _VISIBLE).knots
-        usual = self._prior.usual(profile, prior.usual_logit(self._prior.base_of(profile)))
+        usual = self._usual.get(name)
+        if usual is None:
+            logit = prior.usual_logit(self._prior.base_of(profile))
+            usual = self._usual[name] = self._prior.usual(profile, logit)
         whole = quantiles_of(output)
         if calls == 0 and mean != 1.0:
             whole = Quantiles(whole.p10, whole.p50, whole.p90, whole.p99, whole.mean * mean)

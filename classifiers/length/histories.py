@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from classifiers.length.history import N_FEATURES, Extra, History
+from classifiers.length.history import STATE_COLUMNS, Extra, History
 from classifiers.spread import Knots
 
 ENOUGH = 20
@@ -94,7 +94,7 @@ class Histories:
         with self.lock:
             names = [list(key) for key in self._kept]
             rows = [history.state() for history in self._kept.values()]
-        empty = np.zeros((0, N_FEATURES + 4))
+        empty = np.zeros((0, STATE_COLUMNS))
         return {
             "names": np.array(json.dumps(names)),
             "counts": np.array([len(row) for row in rows], dtype=np.int64),
@@ -111,7 +111,7 @@ class Histories:
         new = cls()
         names, counts = json.loads(str(state["names"])), state["counts"].tolist()
         rows = np.asarray(state["rows"], dtype=np.float64)
-        fits = rows.ndim == 2 and rows.shape[1] == N_FEATURES + 4
+        fits = rows.ndim == 2 and rows.shape[1] == STATE_COLUMNS
         if len(names) != len(counts) or not fits or sum(counts) != len(rows):
             raise ValueError("the scorer's file does not hold the lengths that it says")
         at = 0

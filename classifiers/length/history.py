@@ -14,12 +14,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.spread import LEVELS, Knots, level_at, log_at, ordered
+from classifiers.spread import LEVELS, MAX_LOG_TOKENS, Knots, level_at, log_at, ordered
 
 Array = npt.NDArray[np.float64]
 
 N_FEATURES = 4
 """Features of the prompt beside the forecast: see `Extra`."""
+HEAD_ROWS, STATE_COLUMNS = 3 + N_FEATURES + 2, N_FEATURES + 4
+"""Of a saved history: rows before those of the calls, and numbers in each."""
 WINDOW = 256
 """Misses kept: p99 of a route rests on the two or three largest of them."""
 _PRIOR_WEIGHT = 10.0
@@ -36,6 +38,8 @@ after some ten calls."""
 _SETTLED, _KEEP = 20.0, 8
 _FARTHEST = 2.6
 """Normal score of p99 while there are too few calls to tell: their largest miss, or this."""
+_GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
+"""Its multiples, less their whole parts, fill 0 to 1 evenly: draws without chance."""
 _GRID = [(k + 0.5) / 20 for k in range(20)]
 
 
@@ -110,14 +114,16 @@ class History:
     def observe(self, knots: Knots, extra: Extra, log_tokens: float, *, truncated: bool) -> None:
         """Take in the length of one more answer, forecast with `knots` before correction.
 
-        A truncated one counts as what it would have come to: the median of what is beyond.
+        A truncated one counts as somewhere in what is forecast beyond it, elsewhere at each call:
+        with the median at every call p90 of true lengths was 0.83, three in ten cut; so 0.91.
         """
         if not self._origin:
             self._origin = (knots[1], *extra)
             self._scale_by(math.log(_scale(knots)))
             self._noise = _scale(knots) ** 2
         if truncated:
-            log_tokens = _beyond(self.corrected(knots, extra), log_tokens)
+            share = (self.seen + 1) * _GOLDEN % 1.0
+            log_tokens = _beyond(self.corrected(knots, extra), log_tokens, share)
         inputs, scale = self._inputs(knots, extra), _scale(knots)
         gain = log_tokens - knots[1]
         error = gain - _dot(inputs, self._beta)
@@ -138,36 +144,48 @@ class History:
         self._settle()
 
     def state(self) -> Array:
-        """(calls, N) rows to be kept: inputs, gain and scale of each call, oldest first."""
-        origin = np.array([[*self._origin, self._unit, self._noise]]) if self._origin else None
-        if origin is None:
-            return np.zeros((0, N_FEATURES + 4))
-        rows = [[*row.inputs, row.gain, row.scale][1:] for row in self._rows]
-        misses = [[miss] for miss in self._misses]
-        body = np.hstack((np.array(rows), np.array(misses)))
-        head = np.hstack((origin, np.full((1, 1), float(self.seen))))
-        shape = np.zeros((1, body.shape[1]))
-        shape[0, :4] = self._shape
-        shape[0, 4] = float(self.changes)
-        return np.vstack((head, shape, body))
+        """(`HEAD_ROWS` + calls, `STATE_COLUMNS`) numbers to be kept: sums, then the inputs, gain,
+        scale and miss of each call, oldest first.
+        """
+        if not self._rows:
+            return np.zeros((0, STATE_COLUMNS))
+        sums = np.column_stack((self._gram, self._cross, np.zeros(N_FEATURES + 2)))
+        head = [
+            [*self._origin, self._unit, self._noise, self.seen],
+            [*self._shape, self.changes, self._weight, self._square, 0.0],
+            [self._up, self._up_since, self._down, self._down_since, 0.0, 0.0, 0.0, 0.0],
+        ]
+        body = [
+            [*row.inputs[1:], row.gain, row.scale, miss]
+            for row, miss in zip(self._rows, self._misses, strict=True)
+        ]
+        return np.vstack((head, sums, body))
 
     @classmethod
     def from_state(cls, rows: Array) -> History:
-        """The history that `state` told."""
+        """The history that `state` told, to the last bit.
+
+        Raises:
+            ValueError: too few rows, or numbers that are not finite.
+        """
         new = cls()
-        if len(rows) < 3:
-            return new
-        head, shape, body = rows[0].tolist(), rows[1].tolist(), rows[2:].tolist()
+        if len(rows) <= HEAD_ROWS or not np.isfinite(rows).all():
+            raise ValueError("expected the state of a history, got too few rows or broken ones")
+        head, shape, alarm = rows[:3].tolist()
         new._origin = tuple(head[: N_FEATURES + 1])
         new._scale_by(head[N_FEATURES + 1])
         new._noise, new.seen = head[N_FEATURES + 2], int(head[-1])
         new._shape, new.changes = shape[:4], int(shape[4])
-        for values in body:
+        new._weight, new._square = shape[5], shape[6]
+        new._up, new._up_since, new._down, new._down_since = (
+            alarm[0], int(alarm[1]), alarm[2], int(alarm[3]),
+        )  # fmt: skip
+        new._gram = rows[3:HEAD_ROWS, : N_FEATURES + 2].copy()
+        new._cross = rows[3:HEAD_ROWS, N_FEATURES + 2].copy()
+        for values in rows[HEAD_ROWS:].tolist():
             *inputs, gain, scale, miss = values
-            row = Row((1.0, *inputs), gain, scale)
-            new._rows.append(row)
+            new._rows.append(Row((1.0, *inputs), gain, scale))
             new._misses.append(miss)
-            new._take(row.inputs, gain, miss * new._relative(scale))
         new._settle()
         return new
 
@@ -273,9 +291,10 @@ def _dot(a: tuple[float, ...], b: list[float]) -> float:
     return math.fsum(map(float.__mul__, a, b))
 
 
-def _beyond(knots: Knots, log_tokens: float) -> float:
-    """The median of the forecast beyond `log_tokens`."""
+def _beyond(knots: Knots, log_tokens: float, share: float) -> float:
+    """The forecast's quantile at this share of the way from `log_tokens` to its end."""
     from statistics import NormalDist
 
-    level = min(0.5 + 0.5 * level_at(knots, log_tokens), 1.0 - 1e-6)
-    return max(log_tokens, log_at(knots, NormalDist().inv_cdf(level)))
+    level = level_at(knots, log_tokens)
+    score = NormalDist().inv_cdf(max(1e-9, min(level + share * (1.0 - level), 1.0 - 1e-6)))
+    return max(log_tokens, min(log_at(knots, score), MAX_LOG_TOKENS))

@@ -137,8 +137,9 @@ def _fit_one(
         _start(logs, seen),
     ]
     first, second = ([np.zeros_like(v) for v in values] for _ in range(2))
-    size = min(batch_size, n)
+    size = min(n, batch_size, max(32, n // 8))  # few rows still make several steps an epoch
     steps, step = epochs * -(-n // size), 0
+    warm = max(1, min(100, steps // 5))
     for _ in range(epochs):
         order = rng.permutation(n)
         for start in range(0, n, size):
@@ -153,7 +154,7 @@ def _fit_one(
                 kept.astype(np.float32) / (np.float32(1.0) - dropout),
             )
             step += 1
-            rate = learning_rate * min(1.0, step / 100) * 0.5 * (1 + np.cos(np.pi * step / steps))
+            rate = learning_rate * min(1.0, step / warm) * 0.5 * (1 + np.cos(np.pi * step / steps))
             for value, grad, m, v in zip(values, grads, first, second, strict=True):
                 np.add(m, 0.1 * (grad - m), out=m)
                 np.add(v, 0.001 * (grad * grad - v), out=v)

@@ -96,6 +96,10 @@ def by_kind(knots: Array, logs: Array, kind: npt.NDArray[np.intp], kinds: int) -
     return found
 
 
+MEANS = 0.8, 1.25
+"""What a factor on the mean may come to: more is the tail's fault, not the level's."""
+
+
 def _means(knots: Array, logs: Array, offsets: Array, kind: npt.NDArray[np.intp]) -> Array:
     """(M,) actual mean tokens over forecast ones, few rows drawn to 1."""
     found = np.ones(logs.shape[1])
@@ -104,7 +108,7 @@ def _means(knots: Array, logs: Array, offsets: Array, kind: npt.NDArray[np.intp]
         if own.any():
             table = token_quantiles(moved(knots[own, j], offsets[j][kind[own]]))
             ratio = float(np.expm1(logs[own, j]).mean() / max(1e-9, table[:, 4].mean()))
-            found[j] = np.clip(ratio, 0.5, 2.0) ** (own.sum() / (own.sum() + FEW[1]))
+            found[j] = np.clip(ratio, *MEANS) ** (own.sum() / (own.sum() + FEW[1]))
     return found
 
 
