@@ -21,15 +21,16 @@ def forecasts(bench: Bench, boost: tuple[str, ...] = BOOSTED) -> dict[str, Array
     rows = np.flatnonzero(bench.prompts.test & ~np.isnan(bench.logs).all(axis=1))
     found: dict[str, Array] = {}
 
-    def put(method: str, at: npt.NDArray[np.intp], model: int, table: Array) -> None:
-        shape = (*bench.logs.shape, 5)
-        found.setdefault(method, np.full(shape, np.nan))[at, model] = table
+    def put(method: str, at, model: int | slice, table: Array) -> None:
+        if method not in found:
+            found[method] = np.full((*bench.logs.shape, 5), np.nan)
+        found[method][at, model] = table
 
     for row in rows.tolist():
         scores = bench.scorer.score(bench.prompts.texts[row], bench.models)
-        for model, score in enumerate(scores.values()):
-            q = score.output_tokens
-            put(OURS, row, model, np.array([q.p10, q.p50, q.p90, q.p99, q.mean]))
+        quant = [score.output_tokens for score in scores.values()]
+        table = np.array([(q.p10, q.p50, q.p90, q.p99, q.mean) for q in quant])
+        put(OURS, row, slice(None), table)
     rng = np.random.default_rng(0)
     for model, name in enumerate(bench.models):
         answered = ~np.isnan(bench.logs[:, model])

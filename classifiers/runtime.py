@@ -6,6 +6,7 @@ Numpy only, no scikit-learn; nothing is read from disk after loading.
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 from array import array
@@ -27,7 +28,7 @@ from classifiers.learning.tenants import Learned, Status
 from classifiers.length.asked import Asked, asked_length
 from classifiers.length.forecaster import Forecast, Lengths
 from classifiers.placement import Placements
-from classifiers.prior import PRIOR, Belief, Prior, Seen
+from classifiers.prior import Belief, Prior, Seen
 from classifiers.prompt import Prompt
 from classifiers.scores import Score
 from classifiers.store import (
@@ -226,7 +227,7 @@ class Scorer:
             ValueError: a negative count, not a prompt, or a name that is no text.
         """
         _check_names(profile, tenant)
-        if not output_tokens >= 0 or not 0 <= (reasoning_tokens or 0) <= output_tokens:
+        if not 0 <= output_tokens < math.inf or not 0 <= (reasoning_tokens or 0) <= output_tokens:
             raise ValueError(
                 f"expected output_tokens of zero or more, reasoning_tokens a part of them, got "
                 f"{output_tokens!r} and {reasoning_tokens!r}"
@@ -275,7 +276,7 @@ class Scorer:
         given = (dict(published), like, gain, mean_tokens)
         with self._lock:
             self._prior = self._prior.placed(profile, published, like, gain)
-            self._lengths.place(profile, PRIOR if like is None else like, mean_tokens)
+            self._lengths.place(profile, like, mean_tokens, self._prior)
             self._added = {**self._added, profile: given}
 
     @property

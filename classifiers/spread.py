@@ -25,13 +25,13 @@ SCORES = (-Z90, 0.0, Z90, Z99)
 MAX_LOG_TOKENS = math.log(393216.0)
 """No answer is forecast beyond 384k tokens: the longest output limit there is, DeepSeek-V4's."""
 _ROOT = math.sqrt(0.5)
-_END = 2.75
+END = 2.75
 """Normal score (99.7 %) at which the tail of a mean ends: a straight line beyond would make means
 of what was never seen. On 23 (source, model) pairs means were 1.10 times the truth without it,
 1.06 with."""
 
 
-_BEYOND = 0.5 * math.erfc(_END * _ROOT)
+_BEYOND = 0.5 * math.erfc(END * _ROOT)
 
 
 def knots_of(quantiles: Quantiles) -> Knots:
@@ -97,14 +97,14 @@ def _whole_mean(knots: Knots) -> float:
     p10, p50, p90, p99 = knots
     low, middle = (p50 - p10) / Z90, (p90 - p50) / Z90
     high = (p99 - p90) / (Z99 - Z90)
-    end = p99 + high * (_END - Z99)
+    end = p99 + high * (END - Z99)
     if end > MAX_LOG_TOKENS:
         return _mean(knots, MAX_LOG_TOKENS)
     exp, erfc, root = math.exp, math.erfc, _ROOT
     twice = exp(p50 + 0.5 * low * low) * erfc(low * root)
     twice += exp(p50 + 0.5 * middle * middle) * (erfc((middle - Z90) * root) - erfc(middle * root))
     twice += exp(p90 + high * (0.5 * high - Z90)) * (
-        erfc((high - _END) * root) - erfc((high - Z90) * root)
+        erfc((high - END) * root) - erfc((high - Z90) * root)
     )
     return max(0.0, 0.5 * twice + _BEYOND * exp(end) - 1.0)
 
@@ -125,7 +125,7 @@ def _mean(knots: Knots, log_cap: float) -> float:
 
 def _end(knots: Knots) -> float:
     _, _, p90, p99 = knots
-    return min(MAX_LOG_TOKENS, p99 + (p99 - p90) / (Z99 - Z90) * (_END - Z99))
+    return min(MAX_LOG_TOKENS, p99 + (p99 - p90) / (Z99 - Z90) * (END - Z99))
 
 
 def _piece(start: float, slope: float, first: float | None, last: float) -> float:

@@ -18,10 +18,11 @@ from router.pricing import affordable_output, ceiling, output_costs
 from router.prompts.layout import canonical
 from router.types import Request
 
-_HEADROOM = {"trained": (1.25, "1.25 x the forecast's p99")}
-_HEADROOM_UNTRAINED = (3.0, "3 x the forecast's p99")
+_HEADROOM = (1.25, "1.25 x the forecast's p99")
+_HEADROOM_UNSEEN = (3.0, "3 x the forecast's p99")
 """Over the p99 forecast when the caller set no max_tokens: a forecast's tail is uncertain too, and
-more so without answers of the model itself. A cut-off answer is money for nothing."""
+more so where no answer of the model was ever seen, in training or here. A cut-off answer is money
+for nothing."""
 _FEWEST = 256
 _MARGIN = 32
 """Input tokens over our own count; besides, one in a hundred."""
@@ -190,7 +191,8 @@ def _limit(
     output, least, cause = score.output_tokens, limit, ""
     if not asked:
         least = min(limit, max(1, math.ceil(output.p90)))
-        headroom, cause = _HEADROOM.get(score.basis, _HEADROOM_UNTRAINED)
+        seen = score.basis == "trained" or score.tokens_basis != "prior"
+        headroom, cause = _HEADROOM if seen else _HEADROOM_UNSEEN
         limit = min(room, max(_FEWEST, math.ceil(output.p99 * headroom)))
     most = ceiling(bound, limit, dearest)
     if most > remaining or limit < least:

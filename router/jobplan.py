@@ -120,7 +120,7 @@ class JobPlan:
 
     @property
     def sum_of_p90_usd(self) -> Decimal | None:
-        """The sum of each request's own p90 in USD: more than the total's p90."""
+        """The sum of each request's own p90 in USD: as a rule more than the total's p90."""
         return _usd(self.sum_of_p90)
 
     @property

@@ -13,8 +13,7 @@ _MILLION = 10**6
 def cost(usage: Usage, rates: Rates) -> Cost:
     """Cost of one request at `rates`: exact in pico-dollars, then rounded up once.
 
-    Where prices depend on the length of input, look `rates` up with `usage.input_tokens`. A price
-    per request is in `pico` and in none of the parts.
+    Where prices depend on the length of input, look `rates` up with `usage.input_tokens`.
     """
     miss = usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens
     hour = usage.cache_write_1h_tokens
@@ -29,6 +28,7 @@ def cost(usage: Usage, rates: Rates) -> Cost:
         cache_write=write // _MILLION,
         output=output // _MILLION,
         rates_id=rates.id,
+        request=rates.per_request,
     )
 
 

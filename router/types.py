@@ -113,8 +113,9 @@ class Usage:
 class Cost:
     """What a usage costs under one price row, in pico-dollars (1e-12 USD).
 
-    `pico` is rounded once, up; the parts are rounded down and explain it.
-    `rates_id` names the price row, "" when the price is not known.
+    `pico` is rounded once, up; the parts are rounded down and explain it. `request` is the host's
+    fee for each request, whatever its tokens. `rates_id` names the price row, "" when the price is
+    not known.
     """
 
     pico: int
@@ -123,6 +124,7 @@ class Cost:
     cache_write: int = 0
     output: int = 0
     rates_id: str = ""
+    request: int = 0
 
     @property
     def usd(self) -> Decimal:

@@ -83,7 +83,7 @@ def test_the_edge_of_stale():
     catalog = small(rate(checked=date(2026, 9, 23)))
     assert found(catalog, days=60) == []
     ((kind, _, says),) = found(catalog, NOW + timedelta(days=1), days=60)
-    assert (kind, says) == ("stale", "[[rate]] last checked on 2026-09-23")
+    assert (kind, says) == ("stale", "[[rate]] last checked on 2026-09-23: compare with list")
 
 
 @pytest.mark.parametrize(

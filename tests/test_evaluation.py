@@ -5,7 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from classifiers.calibration import conformal_quantile, platt, shift_to_mean, sigmoid
+from classifiers.calibration import (
+    censored_quantile,
+    conformal_quantile,
+    platt,
+    shift_to_mean,
+    sigmoid,
+)
 from classifiers.evaluation import apgr, auc, coverage, ece, log_mae, pinball
 
 
@@ -69,6 +75,34 @@ def test_conformal_quantile_covers_the_next_row() -> None:
     assert 0.88 <= np.mean(hits) <= 0.93
     assert conformal_quantile(np.arange(5.0), 0.99) == 4.0
     assert conformal_quantile(np.arange(1.0, 100.0), 0.1) == 10.0
+
+
+def test_truncated_values_are_lower_bounds() -> None:
+    """Kaplan and Meier: with a third cut off at random the quantile is that of the whole values,
+    which taking cut ones as true falls short of; none cut gives the conformal quantile.
+    """
+    rng = np.random.default_rng(3)
+    values, caps = rng.normal(size=4000), rng.normal(0.6, 1.0, size=4000)
+    cut = values > caps
+    seen = np.minimum(values, caps)
+    assert 0.28 < cut.mean() < 0.38
+    for level in (0.1, 0.5, 0.9):
+        truth = np.quantile(values, level)
+        assert censored_quantile(seen, cut, level) == pytest.approx(truth, abs=0.12)
+        whole = np.zeros(4000, dtype=bool)
+        assert censored_quantile(values, whole, level) == conformal_quantile(values, level)
+    assert np.quantile(seen, 0.9) < np.quantile(values, 0.9) - 0.3
+
+
+def test_a_level_beyond_what_was_seen_whole_is_the_largest_value() -> None:
+    """By hand: 1, 2+, 3, 4+ leave 3/4, 3/8 of the mass over 1 and 3."""
+    values, cut = np.array([1.0, 2.0, 3.0, 4.0]), np.array([False, True, False, True])
+    assert censored_quantile(values, cut, 0.1) == 1.0
+    assert censored_quantile(values, cut, 0.45) == 3.0
+    assert censored_quantile(values, cut, 0.9) == 4.0
+    assert censored_quantile(values, np.ones(4, dtype=bool), 0.5) == 4.0
+    tied = np.array([5.0, 5.0, 5.0, 5.0])
+    assert censored_quantile(tied, cut, 0.4) == 5.0
 
 
 def test_platt_recovers_a_known_distortion() -> None:

@@ -9,8 +9,7 @@ from importlib import resources
 
 import pytest
 
-from classifiers.placement import Curve, Placement, Placements, logistic, parse, scaled
-from classifiers.scores import Quantiles
+from classifiers.placement import Anchor, Placement, Placements, logistic, parse
 from classifiers.store import shipped_placements
 
 
@@ -22,8 +21,7 @@ def document() -> dict:
 
 def test_every_shipped_figure_has_a_source(document) -> None:
     """Published, proxy or assumed, and where it is from."""
-    figures = [*document["thinking_tokens"]["points"], document["log_sigma"]]
-    figures.append(document["reasoning_share"])
+    figures = [*document["thinking_tokens"]["means"], *document["effort"]["factors"].values()]
     for entry in document["profiles"].values():
         figures += entry["published"].values()
         figures += [entry[key] for key in ("gain",) if key in entry]
@@ -33,8 +31,27 @@ def test_every_shipped_figure_has_a_source(document) -> None:
     for figure in figures:
         assert figure["source"]
         assert figure["status"] in {"published", "proxy", "assumed"}
-    for placement in shipped_placements().profiles.values():
+    for figure in _values(document):
+        assert set(figure) >= {"value", "status", "source"}
+    shipped = shipped_placements()
+    for placement in shipped.profiles.values():
         assert all(0 < value < 1 for value in placement.published.values())
+        assert placement.token_ratio >= 1.0
+    assert all(100 < anchor.mean_tokens < 50_000 for anchor in shipped.thinking)
+    assert all(0.25 <= factor <= 4.0 for factor in shipped.effort.values())
+    assert {"low", "medium", "high"} <= set(shipped.effort)
+
+
+def _values(node):
+    """Every mapping anywhere that holds a value."""
+    if isinstance(node, dict):
+        if "value" in node:
+            yield node
+        for child in node.values():
+            yield from _values(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _values(child)
 
 
 def _set(document, path, value):
@@ -50,14 +67,20 @@ THINKING = ("profiles", "deepseek-v3.2:thinking")
 @pytest.mark.parametrize(
     ("path", "value", "match"),
     [
-        (("format",), "placements/1", "'placements/2', got 'placements/1'"),
+        (("format",), "placements/2", "'placements/3', got 'placements/2'"),
         (("format",), None, "got None"),
         ((*THINKING, "lengths", "kind"), "guessed", "thinking: unknown kind 'guessed'"),
         ((*THINKING, "lengths", "base"), "nobody", "base 'nobody' is not placed"),
         ((*THINKING, "floor"), "nobody", "floor 'nobody' is not placed"),
         ((*THINKING, "published"), {"nosuch": {"value": 0.5}}, "unknown benchmark 'nosuch'"),
-        (("thinking_tokens", "points"), [{"p": 0.1, "value": 9}], "two points or more"),
-        (("thinking_tokens", "points"), [{"p": 0.5, "value": 9}] * 2, "rising p"),
+        (("thinking_tokens", "means"), [], "means above 0, each with its prompts"),
+        (("thinking_tokens", "means"), [{"parts": [], "value": 9}], "means above 0"),
+        (("thinking_tokens", "means"), [{"parts": [["a", "b"]], "value": 0}], "means above 0"),
+        (
+            ("thinking_tokens", "means"),
+            [{"parts": [["a", "b"]], "value": float("nan")}],
+            "means above 0",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(document, path, value, match) -> None:
@@ -74,9 +97,8 @@ def test_parsing_leaves_the_document_alone(document) -> None:
 
 def placements(**like):
     """Profiles that are like each other, nothing else."""
-    curve = Curve((0.0, 1.0), (8.0, 5.0))
     profiles = {name: Placement(other, {}, "pool") for name, other in like.items()}
-    return Placements({}, profiles, curve, 0.8, 0.9)
+    return Placements({}, profiles, (Anchor((("s", "d"),), 900.0),), {"low": 0.5})
 
 
 def test_profiles_come_after_those_they_are_like() -> None:
@@ -94,23 +116,18 @@ def test_profiles_like_each_other_have_no_order(like) -> None:
         placements(**like).order()
 
 
-def test_a_curve_is_linear_between_its_points_and_flat_outside() -> None:
-    curve = Curve((0.0, 0.5, 1.0), (1.0, 2.0, 0.0))
-    asked = [-1.0, 0.0, 0.25, 0.5, 0.75, 1.0, 7.0]
-    assert [curve(x) for x in asked] == [1.0, 1.0, 1.5, 2.0, 1.0, 0.0, 0.0]
+def test_anchors_and_efforts_are_read_as_written(document) -> None:
+    """Mean tokens on their (source, data set), and a factor for each effort."""
+    found = parse(document)
+    (first, *_), written = found.thinking, document["thinking_tokens"]["means"]
+    assert len(found.thinking) == len(written)
+    assert first == Anchor((("qwen3_think_nothink", "aime25"),), 16_000.0)
+    assert found.effort["low"] == 0.5
+    assert found.profiles["deepseek-v3.2-speciale"].token_ratio == 1.65
+    assert found.profiles["deepseek-v3.2"].mean_tokens == 490.0
 
 
-def test_thinking_is_longer_the_harder_the_prompt() -> None:
-    """Ordered quantiles around the mean of the curve."""
-    shipped = shipped_placements()
-    found = [shipped.thinking_tokens(logit) for logit in (-6.0, 0.0, 6.0)]
-    assert found[0].mean > found[1].mean > found[2].mean > 0
-    for q in found:
-        assert q.p10 < q.p50 < q.mean < q.p90 < q.p99
-    assert shipped.thinking_tokens(-1e9) == shipped.thinking_tokens(-1e6)
-
-
-def test_scaled_and_logistic() -> None:
-    assert scaled(Quantiles(1, 2, 3, 4, 2.5), 2.0) == Quantiles(2, 4, 6, 8, 5)
+def test_logistic() -> None:
+    """At the ends of the range, too."""
     assert [logistic(x) for x in (-1e9, 0.0, 1e9)] == [0.0, 0.5, 1.0]
     assert logistic(1.3) == pytest.approx(1 / (1 + math.exp(-1.3)), abs=1e-15)

@@ -114,6 +114,7 @@ def test_a_price_per_request_is_paid_once():
     """It is in the bill, in the ceiling, and what it takes is not left for the answer."""
     rates = rates_of(to_pico("1"), 0, 0, to_pico("2"), per_request=to_pico("0.01"))
     assert cost(Usage(), rates).usd == Decimal("0.01")
+    assert cost(Usage(), rates).request == to_pico("0.01")
     assert cost(Usage(input_tokens=1000), rates).usd == Decimal("0.011")
     assert ceiling(0, 0, rates) == to_pico("0.01")
     assert affordable_output(to_pico("0.01"), 0, rates) == 0
@@ -132,11 +133,12 @@ def test_no_bill_exceeds_its_ceiling(usage, rates, input_more, output_more):
 
 @given(usages(), RATES)
 def test_the_parts_explain_the_whole(usage, rates):
-    """The parts never exceed the total and miss at most a pico-dollar for each of the four."""
+    """The parts never exceed the total, and miss less of it than a pico-dollar for each."""
     charged = cost(usage, rates)
-    parts = charged.input + charged.cache_read + charged.cache_write + charged.output
-    parts += rates.per_request
-    assert parts <= charged.pico <= parts + 4
+    parts = (charged.input, charged.cache_read, charged.cache_write, charged.output)
+    parts += (charged.request,)
+    assert sum(parts) <= charged.pico < sum(parts) + len(parts)
+    assert charged.request == rates.per_request
 
 
 @given(usages(), RATES)

@@ -1,4 +1,4 @@
-"""What the shipped arrays say: token quantiles, floors, names, and prompts one by one."""
+"""What the shipped arrays say of correctness: floors, names, and prompts one by one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from classifiers import Scorer
 from classifiers.calibration import sigmoid
-from classifiers.prior import MAX_STACKS, Prior, noise_of
-from classifiers.spread import LEVELS, N_MEAN, quantiles_of, token_quantiles
-from classifiers.store import HEAD, POOL, SCALED, shipped_placements, shipped_weights
+from classifiers.length.arrays import POOL
+from classifiers.prior import EASIEST, MAX_STACKS, Prior, noise_of
+from classifiers.store import shipped_placements, shipped_weights
 from classifiers.words import load_words
 
 TEXTS = ["What is 2 plus 3?", "Prove that no cube is a sum of two cubes.", "def f(x): return x"]
@@ -24,61 +24,13 @@ def weights():
 
 @pytest.fixture(scope="module")
 def prior(weights) -> Prior:
-    return Prior(weights, shipped_placements())
+    return Prior(weights)
 
 
 @pytest.fixture(scope="module")
 def readings(weights):
     scorer = Scorer(weights, shipped_placements(), load_words())
     return [scorer.read(text) for text in TEXTS]
-
-
-@pytest.mark.parametrize("centre", [-3.0, 0.0, 2.0, 5.5, 9.0, 13.0, 40.0])
-@pytest.mark.parametrize("spread", [0.08, 1.0, 2.0])
-def test_quantiles_of_one_are_those_of_many(centre, spread) -> None:
-    """Plain Python and numpy agree to 1e-9, at the ends of the range, too."""
-    rng = np.random.default_rng(0)
-    for offsets in (np.sort(rng.normal(size=len(LEVELS))), rng.normal(size=len(LEVELS))):
-        residuals = np.sort(rng.normal(size=N_MEAN))
-        one = quantiles_of(centre, spread, offsets.tolist(), residuals.tolist())
-        many = token_quantiles(np.array([centre]), np.array([spread]), offsets, residuals)[0]
-        found = [one.p10, one.p50, one.p90, one.p99, one.mean]
-        assert found == pytest.approx(many.tolist(), rel=1e-9, abs=1e-9)
-        assert 0 <= one.p10 <= one.p50 <= one.p90 <= one.p99 <= 262144
-
-
-def test_lengths_are_those_of_the_arrays(weights, prior, readings) -> None:
-    """Heads and pooled profiles, computed again in float64 from the stored values."""
-    names = [n for n, k in zip(weights.profiles, weights.length_kind, strict=True) if k <= HEAD]
-    pool = len(weights.offsets) - 2
-    for reading in readings:
-        seen = prior.see(reading.x, reading.structure)
-        x = reading.x.astype(np.float64)
-        hidden = np.maximum(x @ weights.length_w1.astype(float) + weights.length_b1, 0)
-        logs = np.concatenate([x, hidden]) @ weights.length_coef.astype(float)
-        logs += weights.length_intercept
-        spread = np.exp(np.clip(logs[-1:], -2.5, 0.7))
-        for name, (found, reasoning) in zip(names, prior.lengths(seen, names), strict=True):
-            p = weights.profiles.index(name)
-            head = weights.length_kind[p] == HEAD
-            at = weights.length_ref[p] if head else pool
-            row = at if head else pool + (weights.basis[p] == "placed")
-            centre = logs[at : at + 1] + (0.0 if head else weights.length_value[p])
-            (q,) = token_quantiles(centre, spread, weights.offsets[row], weights.residuals[row])
-            got = [found.p10, found.p50, found.p90, found.p99, found.mean]
-            assert got == pytest.approx(q.tolist(), rel=1e-4), name
-            assert reasoning.mean == 0.0
-
-
-def test_a_scaled_profile_is_longer_by_its_factor(weights, prior, readings) -> None:
-    """`token_ratio` times the one that it refers to."""
-    seen = prior.see(readings[1].x, readings[1].structure)
-    scaled = np.flatnonzero(weights.length_kind == SCALED)
-    assert scaled.size
-    for p in scaled:
-        below = weights.profiles[weights.length_ref[p]]
-        (one, _), (two, _) = prior.lengths(seen, [below, weights.profiles[p]])
-        assert two.mean == pytest.approx(one.mean * weights.length_value[p])
 
 
 def test_profiles_side_by_side_are_as_each_alone(prior, weights, readings) -> None:
@@ -96,7 +48,6 @@ def test_profiles_side_by_side_are_as_each_alone(prior, weights, readings) -> No
                 assert one.base == pytest.approx(other.base, abs=1e-6)
                 assert one.draws == pytest.approx(other.draws, abs=1e-6)
     assert prior.beliefs(seen, []) == []
-    assert prior.lengths(seen, []) == []
 
 
 def test_floors_may_stand_on_floors(weights, readings) -> None:
@@ -105,7 +56,7 @@ def test_floors_may_stand_on_floors(weights, readings) -> None:
     at = [
         weights.profiles.index(n) for n in ("gpt-4o-mini", "mixtral-8x7b-instruct-v0.1", "gpt-4o")
     ]
-    end = len(weights.profiles)
+    end, lengths = len(weights.profiles), weights.lengths
     chained = replace(
         weights,
         profiles=(*weights.profiles, *names),
@@ -113,11 +64,14 @@ def test_floors_may_stand_on_floors(weights, readings) -> None:
         floor=np.array([*weights.floor, end + 1, end + 2, -1]),
         theta=np.concatenate([weights.theta, weights.theta[:, :, at]], axis=2),
         base=np.concatenate([weights.base, weights.base[:, at]], axis=1),
-        length_kind=np.array([*weights.length_kind, POOL, POOL, POOL]),
-        length_ref=np.array([*weights.length_ref, -1, -1, -1]),
-        length_value=np.array([*weights.length_value, 0.0, 0.0, 0.0]),
+        lengths=replace(
+            lengths,
+            kind=np.array([*lengths.kind, POOL, POOL, POOL]),
+            ref=np.array([*lengths.ref, -1, -1, -1]),
+            value=np.array([*lengths.value, 0.0, 0.0, 0.0]),
+        ),
     )
-    prior = Prior(chained, shipped_placements())
+    prior = Prior(chained)
     for reading in readings:
         seen = prior.see(reading.x, reading.structure)
         for asked in (["a"], ["a", "b", "c"], ["c", "b", "a"]):
@@ -151,7 +105,7 @@ def test_what_learning_reads_of_a_prompt_is_on_scale(prior, readings) -> None:
 
 def test_many_sets_of_profiles_do_not_pile_up(weights, readings) -> None:
     """What is kept ready is bounded."""
-    prior = Prior(weights, shipped_placements())
+    prior = Prior(weights)
     seen = prior.see(readings[0].x, readings[0].structure)
     for i in range(MAX_STACKS + 20):
         prior.beliefs(seen, [f"model-{i}"])
@@ -170,3 +124,17 @@ def test_float32_costs_nothing_that_matters(weights, prior, readings) -> None:
         seen = prior.see(reading.x, reading.structure)
         found = prior.beliefs(seen, [weights.profiles[p] for p in at])
         assert [belief.p for belief in found] == pytest.approx(expected, abs=1e-6)
+
+
+def test_how_easy_a_prompt_is_does_not_wait_for_its_being_known(prior, readings) -> None:
+    """For lengths: the networks' own logit, bounded; that of P(correct) where one is known."""
+    names = [name for name in prior.names("trained") if not prior.profile(name).floor]
+    for reading in readings:
+        seen = prior.see(reading.x, reading.structure)
+        sure = seen._replace(known=1.0)
+        for name, belief in zip(names, prior.beliefs(sure, names), strict=True):
+            logit = prior.logit(seen, name)
+            assert -EASIEST <= logit <= EASIEST
+            assert prior.logit(sure, name) == logit
+            if abs(logit) < EASIEST:
+                assert float(sigmoid(np.array(logit))) == pytest.approx(belief.p, abs=1e-6)

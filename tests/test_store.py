@@ -11,16 +11,20 @@ import pytest
 
 from classifiers import load_default, load_scorer
 from classifiers.features import N_DENSE
-from classifiers.store import (
-    FORMAT,
-    HEAD,
-    POOL,
-    SCALED,
-    Weights,
-    load_weights,
-    save,
-    shipped_weights,
-)
+from classifiers.length.arrays import HEAD, POOL, SCALED, THINKING, LengthArrays
+from classifiers.store import FORMAT, Weights, load_weights, save, shipped_weights
+
+OWN = [part.name for part in fields(Weights) if part.name != "lengths"]
+LENGTHS = [part.name for part in fields(LengthArrays)]
+
+
+def with_lengths(weights, **change):
+    return replace(weights, lengths=replace(weights.lengths, **change))
+
+
+def values(weights):
+    """Every array and tuple, of correctness and of lengths."""
+    return [getattr(weights, n) for n in OWN] + [getattr(weights.lengths, n) for n in LENGTHS]
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +54,7 @@ def test_a_round_trip_is_exact(weights, tmp_path) -> None:
     save(weights, tmp_path / "w.npz")
     for back in (load_weights(written(weights)), load_weights(tmp_path / "w.npz")):
         assert back.digest() == weights.digest()
-        for part in fields(Weights):
-            one, two = getattr(weights, part.name), getattr(back, part.name)
+        for one, two in zip(values(weights), values(back), strict=True):
             assert type(one) is type(two)
             assert np.array_equal(one, two)
             assert getattr(one, "dtype", None) == getattr(two, "dtype", None)
@@ -65,7 +68,7 @@ def test_no_names_stay_no_names(weights) -> None:
     assert back.digest() == bare.digest()
 
 
-@pytest.mark.parametrize("name", [part.name for part in fields(Weights)])
+@pytest.mark.parametrize("name", OWN)
 def test_every_array_is_in_the_digest(weights, name) -> None:
     """Any change of any of them is another version."""
     value = getattr(weights, name)
@@ -75,15 +78,24 @@ def test_every_array_is_in_the_digest(weights, name) -> None:
         changed = value.copy()
         if name == "floor":
             changed[value >= 0] = -1
-        elif name == "length_kind":
-            changed[value == HEAD] = POOL
-        elif name == "length_ref":
-            changed[weights.length_kind == POOL] -= 1
         else:
             changed.ravel()[0] += 1
     changed = replace(weights, **{name: changed})
     assert changed.digest() != weights.digest()
     assert len(changed.digest()) == 8
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_every_array_of_lengths_is_in_the_digest(weights, name) -> None:
+    """As those of correctness."""
+    changed = getattr(weights.lengths, name).copy()
+    if name == "kind":
+        changed[changed == HEAD] = POOL
+    elif name == "ref":
+        changed[weights.lengths.kind == POOL] -= 1
+    else:
+        changed.ravel()[0] += 1
+    assert with_lengths(weights, **{name: changed}).digest() != weights.digest()
 
 
 def test_the_file_holds_no_pickles_and_no_prompt(weights) -> None:
@@ -151,25 +163,38 @@ def test_pickles_inside_are_never_opened(weights) -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"format": np.array("weights/0")}, "'weights/2', got 'weights/0': train anew"),
+        ({"format": np.array("weights/2")}, "'weights/3', got 'weights/2': train anew"),
         ({"format": None}, "got None"),
         ({"dense_names": np.array(["a"])}, "other features"),
         ({"dense_names": None}, "dense_names is missing"),
         ({"theta": None}, "theta is missing"),
         ({"b1": np.array(["a"])}, "b1 holds"),
         ({"floor": np.zeros(3)}, "floor holds float64"),
-        ({"w2": np.zeros(4)}, "w2 and offsets"),
+        ({"w2": np.zeros(4)}, "w2 has shape"),
+        ({"length_coef": None}, "length_coef is missing"),
+        ({"length_kind": np.zeros(3)}, "length_kind holds float64"),
+        ({"length_means": np.array(["a"])}, "length_means holds"),
+        ({"length_w1": np.zeros(4, dtype=np.float16)}, "length w1 and offsets have shapes"),
+        ({"length_offsets": np.zeros(4)}, "length w1 and offsets have shapes"),
     ],
 )
 def test_files_of_other_versions_are_refused(weights, change, match) -> None:
-    assert FORMAT == "weights/2"
+    assert FORMAT == "weights/3"
     with pytest.raises(ValueError, match=match):
         load_weights(arrays(weights, **change))
 
 
 def test_a_broken_memory_is_refused(weights) -> None:
+    """Of answers learned, and of lengths observed."""
     with pytest.raises(ValueError, match="learned answers"):
         load_scorer(arrays(weights, learned_seq=np.zeros(1)))
+    taken = {
+        "took_names": np.array('[["", null, "gpt-4o", ""]]'),
+        "took_counts": np.array([4]),
+        "took_rows": np.zeros((3, 8)),
+    }
+    with pytest.raises(ValueError, match="does not hold the lengths"):
+        load_scorer(arrays(weights, **taken))
 
 
 def test_shapes_and_values_are_checked(weights) -> None:
@@ -178,18 +203,27 @@ def test_shapes_and_values_are_checked(weights) -> None:
         replace(weights, dense_mean=np.zeros(N_DENSE + 1, dtype=np.float32))
     with pytest.raises(ValueError, match="bases"):
         replace(weights, basis=weights.basis[1:])
-    for part in fields(Weights):
-        value = getattr(weights, part.name)
+    for name in OWN:
+        value = getattr(weights, name)
         if isinstance(value, tuple):
             continue
-        if part.name != "kind_demands":  # as many as one likes
+        if name != "kind_demands":  # as many as one likes
             with pytest.raises(ValueError, match=r"weights: \w+"):
-                replace(weights, **{part.name: value[:-1]})
+                replace(weights, **{name: value[:-1]})
         if value.dtype.kind == "f":
             bad = value.copy()
             bad.ravel()[-1] = np.nan
-            with pytest.raises(ValueError, match=f"{part.name} holds values that are not finite"):
-                replace(weights, **{part.name: bad})
+            with pytest.raises(ValueError, match=f"{name} holds values that are not finite"):
+                replace(weights, **{name: bad})
+    for name in LENGTHS:
+        value = getattr(weights.lengths, name)
+        with pytest.raises(ValueError, match=r"weights: length_\w+ has shape"):
+            with_lengths(weights, **{name: value[:-1]})
+        if value.dtype.kind == "f":
+            bad = value.copy()
+            bad.ravel()[-1] = np.inf
+            with pytest.raises(ValueError, match=f"length_{name} holds values that are not"):
+                with_lengths(weights, **{name: bad})
 
 
 def test_references_lead_to_profiles_and_not_in_circles(weights) -> None:
@@ -201,10 +235,12 @@ def test_references_lead_to_profiles_and_not_in_circles(weights) -> None:
         with pytest.raises(ValueError, match=match):
             replace(weights, floor=floor)
     with pytest.raises(ValueError, match="back to itself"):
-        replace(weights, length_kind=np.where(ring >= 0, SCALED, POOL), length_ref=ring)
-    for kind, ref in ((HEAD, -1), (HEAD, len(weights.offsets)), (SCALED, n), (9, 0)):
+        with_lengths(weights, kind=np.where(ring >= 0, SCALED, POOL), ref=ring)
+    heads = len(weights.lengths.offsets) - 2
+    for kind, ref in ((HEAD, -1), (HEAD, heads), (SCALED, n), (THINKING, n), (THINKING, -1),
+                      (9, 0)):  # fmt: skip
         with pytest.raises(ValueError, match="refers to nothing"):
-            replace(weights, length_kind=np.full(n, kind), length_ref=np.full(n, ref))
+            with_lengths(weights, kind=np.full(n, kind), ref=np.full(n, ref))
     renamed = tuple(name.replace("prior", "former") for name in weights.profiles)
     with pytest.raises(ValueError, match="'prior' is missing"):
         replace(weights, profiles=renamed)

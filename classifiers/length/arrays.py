@@ -23,7 +23,7 @@ class LengthArrays:
 
     `w1` (d, N), `b1` (N,), `coef` (d + N, 4 (H + 1)), `intercept` (4 (H + 1),): the pool is last.
     `offsets` (H + 2, F, 4), in units of the knots' scale, for each of F kinds of task: heads, a
-    model of unknown verbosity, one of known verbosity; `means` (H + 2,), factors on their mean
+    model of unknown verbosity, one of known verbosity; `means` (H + 2, F), factors on their mean
     tokens. `kind`, `ref`, `value` (P,): a length follows the pool, moved by `value` (log
     tokens); head `ref`; thinking, by the base logit of profile `ref`, moved by `value`; or profile
     `ref` times `value`.
@@ -66,7 +66,7 @@ class LengthArrays:
             "coef": (inputs + hidden, levels * (heads + 1)),
             "intercept": (levels * (heads + 1),),
             "offsets": (heads + 2, kinds, levels),
-            "means": (heads + 2,),
+            "means": (heads + 2, kinds),
             "kind": (len(profiles),),
             "ref": (len(profiles),),
             "value": (len(profiles),),

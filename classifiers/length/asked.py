@@ -16,7 +16,11 @@ from classifiers.prompt import Prompt
 
 _EDGE = 400
 """Characters at either end of a prompt in which a length is looked for."""
-_HINTS = ("word", "sentence", "paragraph", "bullet", "list ", "page", "give ")
+_HINTS = (
+    "word", "sentence", "paragraph", "bullet", "page", "example", "list ", "name ", "suggest ",
+    "give ",
+)  # fmt: skip
+"""Without one of these nothing else is looked for."""
 _ORDER = "zero one two three four five six seven eight nine ten"
 _NUMBERS = {word: n for n, word in enumerate(_ORDER.split()) if n} | {
     "a": 1,
@@ -28,6 +32,9 @@ _NUMBERS = {word: n for n, word in enumerate(_ORDER.split()) if n} | {
     "fifty": 50,
     "hundred": 100,
 }
+_THERE = ("the", "these", "those", "first", "last", "next", "my", "his")
+_KNOWN = "".join(rf"(?<!\b{word} )" for word in _THERE)
+"""What is spoken of as being there is not asked for: "explain the 3 pages"."""
 _NUMBER = rf"(?P<n>\d{{1,5}}|{'|'.join(sorted(_NUMBERS, key=len, reverse=True))})"
 _UNITS: dict[str, tuple[float, float]] = {
     "word": (1.35, 0.35),
@@ -47,7 +54,7 @@ _VERBS = (
 _LENGTH = re.compile(
     rf"\b(?:{_VERBS})\b[^.?!\n]{{0,160}}?\b"
     r"(?:(?P<most>at most|no more than|up to|under|less than|fewer than|within|maximum of|max)"
-    rf"|in|with|using|exactly|about|around|roughly|of|as|a|an)? ?(?:just |only )?{_NUMBER}"
+    rf"|in|with|using|exactly|about|around|roughly|of|as|a|an)? ?(?:just |only )?{_KNOWN}{_NUMBER}"
     r"[- ](?:short |brief |key |bullet )?"
     r"(?P<unit>word|sentence|bullet|example|paragraph|page)s?\b"
 )

@@ -26,6 +26,8 @@ _NONE = Quantiles(0.0, 0.0, 0.0, 0.0, 0.0)
 _LEAST_REASONING = 0.1
 """Of all output, where what is visible is forecast longer than the whole."""
 _VISIBLE = "visible"
+MAX_USUAL = 4096
+"""Usual lengths kept ready, by name of the profile: names never heard of have one, too."""
 
 
 class Forecast(NamedTuple):
@@ -72,9 +74,11 @@ class Lengths:
         """Held while calls are taken in."""
         return self._histories.lock
 
-    def place(self, profile: str, like: str, tokens: float | None, logit: float = 0.0) -> None:
+    def place(self, profile: str, like: str | None, tokens: float | None, prior: Prior) -> None:
         """Forecast one more profile: like another, or `tokens` long on average."""
-        self._prior = self._prior.placed(profile, like, tokens, logit)
+        near = like or _average(profile)
+        base = self._prior.base_of(self._prior.profile(near, PRIOR))
+        self._prior = self._prior.placed(profile, near, tokens, prior.usual_logit(base))
         self._usual = {}
 
     def calls(self) -> list[tuple[str, str, str, int, int]]:
@@ -117,10 +121,13 @@ class Lengths:
         usual = self._usual.get(name)
         if usual is None:
             logit = prior.usual_logit(self._prior.base_of(profile))
+            if len(self._usual) >= MAX_USUAL:
+                self._usual = {}
             usual = self._usual[name] = self._prior.usual(profile, logit)
         whole = quantiles_of(output)
         if calls == 0 and mean != 1.0:
-            whole = Quantiles(whole.p10, whole.p50, whole.p90, whole.p99, whole.mean * mean)
+            mean = min(max(mean * whole.mean, min(whole.mean, whole.p50)), whole.p99)
+            whole = Quantiles(whole.p10, whole.p50, whole.p90, whole.p99, mean)
         if visible is None:
             return Forecast(whole, whole, _NONE, usual, basis, calls)
         shown = _within(quantiles_of(visible), whole)
@@ -148,9 +155,7 @@ class Lengths:
             keep(tenant, route, profile, foretold.visible, extra, shown, what=_VISIBLE)
 
     def _profile(self, name: str) -> LengthProfile:
-        return self._prior.profile(
-            name, PRIOR_THINKING if name.endswith(THINKING_SUFFIX) else PRIOR
-        )
+        return self._prior.profile(name, _average(name))
 
     def _foretell(
         self, reading: Reading, seen: Seen, prior: Prior, profiles: Sequence[LengthProfile]
@@ -164,6 +169,11 @@ class Lengths:
             reading.asked,
             self._effort.get(reading.effort, 1.0),
         )
+
+
+def _average(name: str) -> str:
+    """The profile that stands for one never heard of."""
+    return PRIOR_THINKING if name.endswith(THINKING_SUFFIX) else PRIOR
 
 
 def _extra(reading: Reading, seen: Seen, prior: Prior) -> Extra:

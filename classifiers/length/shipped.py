@@ -82,12 +82,16 @@ class LengthPrior:
         return profile.kind in {THINKING, SCALED}
 
     def placed(self, name: str, like: str, tokens: float | None, logit: float) -> LengthPrior:
-        """The same with one more profile: as long as `like`, or `tokens` on average."""
+        """The same with one more profile: as long as `like`, or `tokens` on average; it thinks if
+        `like` does. `logit` as in `usual`.
+        """
         found = self._profiles[like]
         if tokens is not None:
-            pool = LengthProfile(POOL, -1, 0.0, tight=True)
-            usual = self.usual(pool, logit)
-            found = pool._replace(value=math.log(tokens / usual))
+            if not self.thinks(found):
+                found = LengthProfile(POOL, -1, 0.0, tight=True)
+            by = tokens / self.usual(found, logit)
+            moved = found.value * by if found.kind == SCALED else found.value + math.log(by)
+            found = found._replace(value=moved)
         new = copy(self)
         new._profiles = self._profiles | {name: found}
         return new
@@ -132,7 +136,7 @@ class LengthPrior:
                 at = profile.ref if profile.kind == HEAD else self._pool + profile.tight
                 knots = _moved(raw[profile.ref], self._offsets[at][kind], profile.value, wider)
                 knots = knots if asked is None else _wished(knots, asked)
-                found.append(Foretold(knots, None, self._means[at]))
+                found.append(Foretold(knots, None, self._means[at][kind]))
                 continue
             if shown is None:
                 start, slope, *offsets = self._visible

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.scores import Quantiles
-from classifiers.spread import SCORES, Z90, knots_of
+from classifiers.spread import END, SCORES, Z90, capped_mean, knots_of, quantiles_of
 
 Array = npt.NDArray[np.float64]
 
@@ -65,30 +65,38 @@ def total(parts: Sequence[Part]) -> Quantiles:
         knots = np.array([knots_of(part.tokens) for part in some])
         share = np.array([SHARED.get(part.basis, SHARED["prior"]) for part in some])
         caps = np.array([part.cap for part in some])
+        levels = np.array([_level(part.tokens) for part in some])
         weights = np.array([part.weight for part in some])
         own = np.random.default_rng([len(parts), start]).standard_normal((DRAWS, len(some)))
         scores = np.sqrt(share) * common[:, None] + np.sqrt(1.0 - share) * own
-        sums += np.minimum(np.expm1(_logs(knots, scores)), caps) @ weights
+        sums += np.minimum(levels * np.expm1(_logs(knots, scores)), caps) @ weights
     p10, p50, p90, p99 = np.quantile(sums, _LEVELS).tolist()
     return Quantiles(
         max(0.0, p10) + fixed,
         max(0.0, p50) + fixed,
         max(0.0, p90) + fixed,
         max(0.0, p99) + fixed,
-        max(0.0, float(sums.mean())) + fixed,
+        math.fsum(part.weight * _mean(part) for part in parts) + fixed,
     )
 
 
-def _alone(part: Part) -> Quantiles:
-    from classifiers.spread import capped_mean
+def _mean(part: Part) -> float:
+    return part.tokens.mean if part.cap == math.inf else capped_mean(part.tokens, part.cap)
 
-    q, cap = part.tokens, part.cap
-    mean = q.mean if cap == math.inf else capped_mean(q, cap)
+
+def _alone(part: Part) -> Quantiles:
+    q, cap, mean = part.tokens, part.cap, _mean(part)
     p10, p50, p90, p99, mean = (
         part.fixed + part.weight * min(figure, cap)
         for figure in (q.p10, q.p50, q.p90, q.p99, mean)
     )
     return Quantiles(p10, p50, p90, p99, mean)
+
+
+def _level(tokens: Quantiles) -> float:
+    """The mean that is told over the one that the quantiles imply: calibrated means differ."""
+    whole = quantiles_of(knots_of(tokens)).mean
+    return tokens.mean / whole if whole > 0.0 else 1.0
 
 
 @lru_cache(maxsize=1)
@@ -104,5 +112,5 @@ def _logs(knots: Array, scores: Array) -> Array:
     middle = (knots[:, 2] - knots[:, 1]) / Z90
     high = (knots[:, 3] - knots[:, 2]) / (SCORES[3] - SCORES[2])
     logs = knots[:, 1] + np.where(scores <= 0.0, low, middle) * np.minimum(scores, Z90)
-    logs += high * np.maximum(scores - Z90, 0.0)
+    logs += high * np.clip(scores - Z90, 0.0, END - Z90)
     return np.asarray(np.clip(logs, 0.0, 14.0), dtype=np.float64)

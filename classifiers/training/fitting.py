@@ -107,7 +107,7 @@ def _no_lengths(n_input: int, kinds: int, profiles: int) -> LengthArrays:
         coef=np.zeros((n_input, levels), dtype=np.float16),
         intercept=np.array([np.log(200.0), 1.0, 1.0, 0.6]),
         offsets=np.zeros((2, kinds, levels)),
-        means=np.ones(2),
+        means=np.ones((2, kinds)),
         kind=np.full(profiles, POOL),
         ref=np.full(profiles, -1),
         value=np.zeros(profiles),

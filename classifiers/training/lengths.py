@@ -22,6 +22,8 @@ POOL_ALPHA = 100.0
 FOLDS = 5
 FEW = np.array([60.0, 60.0, 60.0, 400.0])
 """Rows at which half of what they say of each level is believed; p99 takes more of them."""
+MEANS = 0.3, 1.5
+"""Bounds of a factor on the mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def fit_lengths(
         net=QuantileNet(net.w1, net.b1, net.coef[:, columns], net.intercept[columns]),
         heads=heads,
         offsets=offsets,
-        means=_means(shapes, every, offsets, kind),
+        means=_means(shapes, every, offsets, kind, len(familiar.names)),
         unfamiliar=_unfamiliar(prompts, matrix, tokens, train, offsets[-1].mean(axis=0)),
         kind_of=familiar,
     )
@@ -96,20 +98,31 @@ def by_kind(knots: Array, logs: Array, kind: npt.NDArray[np.intp], kinds: int) -
     return found
 
 
-MEANS = 0.8, 1.25
-"""What a factor on the mean may come to: more is the tail's fault, not the level's."""
-
-
-def _means(knots: Array, logs: Array, offsets: Array, kind: npt.NDArray[np.intp]) -> Array:
-    """(M,) actual mean tokens over forecast ones, few rows drawn to 1."""
-    found = np.ones(logs.shape[1])
+def _means(
+    knots: Array, logs: Array, offsets: Array, kind: npt.NDArray[np.intp], kinds: int
+) -> Array:
+    """(M, F) actual mean tokens over forecast ones by kind of task, few rows drawn to those of all,
+    and those to 1.
+    """
+    found = np.ones((logs.shape[1], kinds))
     for j in range(logs.shape[1]):
         own = ~np.isnan(logs[:, j])
-        if own.any():
-            table = token_quantiles(moved(knots[own, j], offsets[j][kind[own]]))
-            ratio = float(np.expm1(logs[own, j]).mean() / max(1e-9, table[:, 4].mean()))
-            found[j] = np.clip(ratio, *MEANS) ** (own.sum() / (own.sum() + FEW[1]))
+        table = token_quantiles(moved(knots[own, j], offsets[j][kind[own]]))
+        actual, told = np.expm1(logs[own, j]), table[:, 4]
+        whole = _ratio(actual, told, 1.0)
+        for f in range(kinds):
+            inside = kind[own] == f
+            found[j, f] = _ratio(actual[inside], told[inside], whole)
     return found
+
+
+def _ratio(actual: Array, told: Array, usual: float) -> float:
+    """Mean over mean, few rows drawn to `usual`."""
+    if not len(actual) or told.mean() <= 0.0:
+        return usual
+    ratio = float(np.clip(actual.mean() / told.mean(), *MEANS))
+    share = len(actual) / (len(actual) + FEW[1])
+    return float(ratio**share * usual ** (1.0 - share))
 
 
 def with_pool(

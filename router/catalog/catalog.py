@@ -116,8 +116,9 @@ class Catalog:
         )
 
     def find(self, name: str, *, at: datetime) -> tuple[Candidate, ...]:
-        """The live candidates a name stands for: one per host where no host is named.
+        """The live candidates a name stands for, at every host where no host is named.
 
+        At each host the name is taken as a model's, else as the host's own id, else as an alias.
         Without a mode the model's default is meant: chat, or its only mode. Recordings answer to
         a bare name only where nothing else does.
 

@@ -115,14 +115,17 @@ def _exchange_ahead(catalog: Catalog, currencies: set[str], now: datetime) -> li
 
 
 def _finding(kind: Kind, entry: Entry, says: str) -> Finding:
-    return Finding(kind, row_key(entry.row), says, entry.file, entry.line)
+    row = entry.row
+    name = f"{row.endpoint}/{stamp(row.valid_from)}" if isinstance(row, Rate) else row_key(row)
+    return Finding(kind, name, says, entry.file, entry.line)
 
 
 def _stale(live: _Live, since: date) -> Iterator[Finding]:
     for entry in live.entries:
-        checked = entry.row.checked
+        checked, source = entry.row.checked, entry.row.source or "its source"
         if checked is not None and checked < since:
-            yield _finding("stale", entry, f"[[{entry.table}]] last checked on {checked}")
+            says = f"[[{entry.table}]] last checked on {checked}: compare with {source}"
+            yield _finding("stale", entry, says)
 
 
 def _calendars(live: _Live, now: datetime, soon: datetime) -> Iterator[Finding]:
@@ -132,7 +135,7 @@ def _calendars(live: _Live, now: datetime, soon: datetime) -> Iterator[Finding]:
         last = entry.row.until or max(entry.row.days, default=None)
         if last is not None and last < soon.date():
             verb = "ended" if last < now.date() else "ends"
-            says = f"{verb} on {last}; later holidays count as ordinary days"
+            says = f"{verb} on {last}; later holidays count as ordinary days until it is extended"
             yield _finding("calendar", entry, says)
 
 
@@ -142,10 +145,10 @@ def _retirements(live: _Live, now: datetime, soon: datetime) -> Iterator[Finding
         if ends is None:
             continue
         if now < ends <= soon:
-            use = f"use {successor}" if successor else "no successor is named"
+            use = f"use {successor} from then on" if successor else "name a successor"
             yield _finding("retiring", entry, f"retires at {stamp(ends)}; {use}")
         elif ends <= now and successor is None:
-            yield _finding("retired", entry, f"retired at {stamp(ends)}, no successor is named")
+            yield _finding("retired", entry, f"retired at {stamp(ends)}: name a successor")
 
 
 def _unpriced(catalog: Catalog, now: datetime) -> Iterator[Finding]:

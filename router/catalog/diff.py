@@ -10,12 +10,13 @@ from typing import Literal, TypeAlias
 
 from router.catalog.catalog import Catalog
 from router.catalog.load import Entry
-from router.catalog.rates import Rates
+from router.catalog.rates import Rates, stamp
 from router.catalog.schema import Prices, Rate, row_key
 
 _KINDS = ("input", "cache_read", "cache_write", "cache_write_1h", "output")
 _TERMS = ("valid_to", "withdrawn", "schedule", "currency")
 _Amounts: TypeAlias = Mapping[str, int]
+_Found: TypeAlias = tuple[str, _Amounts | None, _Amounts | None, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Change:
     """A price row, or an endpoint's price, that is new, gone or different.
 
     `before` and `after` map a kind of price ("input", "peak.output") to 1e-12 units of its
-    currency per million tokens; `terms` says what else about a row differs.
+    currency per million tokens; `terms` says what else differs.
     """
 
     what: Literal["added", "removed", "changed"]
@@ -45,21 +46,22 @@ def diff_prices(
 ) -> tuple[Change, ...]:
     """Endpoints whose price in `before` at `at` is another one in `after` at `then`.
 
-    An endpoint counts as added or removed where its price becomes known or unknown.
+    An endpoint counts as added or removed where its price becomes known or unknown; `terms` say
+    which hours a price is for where they differ, and whether the endpoint has retired.
     """
-    old, new = ({e.name for e in catalog.endpoints} for catalog in (before, after))
-    return tuple(
-        _changes(
-            (
-                endpoint,
-                _quoted(before, endpoint, at) if endpoint in old else None,
-                _quoted(after, endpoint, then) if endpoint in new else None,
-                (),
-            )
-            for endpoint in sorted(old | new)
-            if name in endpoint
-        )
-    )
+    old, new = ({e.name: e for e in catalog.endpoints} for catalog in (before, after))
+
+    def found(endpoint: str) -> _Found:
+        was = before.rates(endpoint, at) if endpoint in old else None
+        is_ = after.rates(endpoint, then) if endpoint in new else None
+        ends = new[endpoint].retires_at if endpoint in new else None
+        terms = tuple(_hours(was, is_))
+        if is_ is None and ends is not None and ends <= then:
+            terms = (f"retired at {stamp(ends)}",)
+        quoted = [None if rates is None else _quoted(rates) for rates in (was, is_)]
+        return endpoint, quoted[0], quoted[1], terms
+
+    return tuple(_changes(found(e) for e in sorted({*old, *new}) if name in e))
 
 
 def diff_rows(
@@ -80,22 +82,23 @@ def diff_rows(
     )
 
 
-def _changes(
-    found: Iterable[tuple[str, _Amounts | None, _Amounts | None, tuple[str, ...]]],
-) -> Iterator[Change]:
+def _changes(found: Iterable[_Found]) -> Iterator[Change]:
     for name, before, after, terms in found:
         if before is None and after is not None:
-            yield Change("added", name, {}, after)
+            yield Change("added", name, {}, after, terms)
         elif before is not None and after is None:
-            yield Change("removed", name, before)
+            yield Change("removed", name, before, {}, terms)
         elif before is not None and after is not None and (before != after or terms):
             yield Change("changed", name, before, after, terms)
 
 
-def _quoted(catalog: Catalog, endpoint: str, at: datetime) -> _Amounts | None:
-    rates = catalog.rates(endpoint, at)
-    if rates is None:
-        return None
+def _hours(before: Rates | None, after: Rates | None) -> Iterator[str]:
+    if after is not None and after.window != (before.window if before else ""):
+        was = f"{before.window or 'any hour'} -> " if before else ""
+        yield f"hours: {was}{after.window or 'any hour'}"
+
+
+def _quoted(rates: Rates) -> _Amounts:
     found = _kinds(rates, rates.per_request)
     # Writing costs what the fresh input costs, nearly everywhere: said only where it differs.
     return {

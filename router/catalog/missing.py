@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from router.catalog.shelf import Shelf
 
 NEVER_LIVE = frozenset({"reference", "unsupported"})
+_SHOWN = 4
 
 
 def gone(candidate: Candidate, now: datetime) -> bool:
@@ -31,28 +32,21 @@ def not_found(
     name: str, matches: Sequence[Candidate], now: datetime, shelf: Shelf
 ) -> UnknownModelError | UnknownHostError:
     """The error for a name that fits only these `matches`, none of them live."""
-    callable_once = [c for c in matches if c.kind != "reference"]
-    retired = [c for c in callable_once if gone(c, now)]
-    if retired and len(retired) == len(callable_once):
-        last = max(retired, key=lambda c: c.retires_at or now)
-        assert last.retires_at is not None
-        successor = shelf.endpoints[last.endpoint].successor
-        hint = f"; use {successor}" if successor else ""
-        return RetiredModelError(
-            f"{name!r} was retired at {last.retires_at:%Y-%m-%dT%H:%MZ}{hint}",
-            retired_at=last.retires_at,
-            successor=successor,
-        )
+    served = [c for c in matches if c.kind != "reference"]
+    retired = [c for c in served if gone(c, now)]
+    waiting = [c for c in served if not gone(c, now)]
+    followed = any(shelf.endpoints[c.endpoint].successor for c in retired)
+    if retired and (followed or not waiting or any(c.kind != "unsupported" for c in retired)):
+        return _retired(name, retired, waiting, now, shelf)
     if any(c.kind == "reference" for c in matches):
         return UnknownModelError(
             f"{name!r} is only a baseline for savings reports: its price is known, no host of "
             "this catalogue serves it; add an [[endpoint]] in an overlay to route to it"
         )
     if matches:
-        names = ", ".join(c.name for c in matches)
         return UnknownModelError(
-            f"{name!r} is priced but its host's protocol is not supported yet ({names}); "
-            "name another host",
+            f"{name!r} is priced but its host's protocol is not supported yet "
+            f"({_some(c.name for c in matches)}); name another host",
             did_you_mean=tuple(
                 c.name
                 for c in shelf.candidates.values()
@@ -69,6 +63,36 @@ def not_found(
         "(add your own with Catalog.overlay)",
         did_you_mean=near,
     )
+
+
+def _retired(
+    name: str,
+    retired: Sequence[Candidate],
+    waiting: Sequence[Candidate],
+    now: datetime,
+    shelf: Shelf,
+) -> RetiredModelError:
+    """With the last of those that retired, and the successor that was named last."""
+    by_end = sorted(retired, key=lambda c: c.retires_at or now, reverse=True)
+    ended = by_end[0].retires_at
+    assert ended is not None
+    named = (shelf.endpoints[candidate.endpoint].successor for candidate in by_end)
+    successor = next(filter(None, named), None)
+    hint = f"; use {successor}" if successor else ""
+    if waiting:
+        hint += f" (hosts not supported yet still have it: {_some(c.host for c in waiting)})"
+    return RetiredModelError(
+        f"{name!r} was retired at {ended:%Y-%m-%dT%H:%MZ}{hint}",
+        retired_at=ended,
+        successor=successor,
+    )
+
+
+def _some(names: Iterable[str]) -> str:
+    """Each once, and of many only the first."""
+    each = list(dict.fromkeys(names))
+    more = f" and {len(each) - _SHOWN} more" if len(each) > _SHOWN else ""
+    return ", ".join(each[:_SHOWN]) + more
 
 
 def no_host(host: str, hosts: Mapping[str, Host]) -> UnknownHostError:

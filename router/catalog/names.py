@@ -1,7 +1,9 @@
 """What a user may call a candidate, read in every sensible way.
 
 "deepseek-v3.2", "deepseek-v3.2:thinking", "deepseek-v3.2@deepinfra", "deepinfra/deepseek-v3.2",
-or the id on the wire, "deepseek-ai/DeepSeek-V3.2". Upper and lower case do not matter.
+or the id on the wire, "deepseek-ai/DeepSeek-V3.2". Upper and lower case do not matter. All
+readings count together: a router that calls a model "deepseek/x" is found beside host "deepseek".
+Only "@" binds a name to one host.
 """
 
 from __future__ import annotations
@@ -21,15 +23,15 @@ class Reading:
 
 
 def readings(name: str, hosts: Collection[str]) -> Iterator[Reading]:
-    """The ways to read `name`, the likeliest first. A host counts only if it is known."""
+    """The ways to read `name`, those that name a host first. It counts only if it is known."""
     text = name.strip().lower()
-    yield _with_mode(text, None)
     base, at, host = text.rpartition("@")
     if at and host in hosts:
         yield _with_mode(base, host)
     host, slash, base = text.partition("/")
     if slash and host in hosts:
         yield _with_mode(base, host)
+    yield _with_mode(text, None)
 
 
 def _with_mode(text: str, host: str | None) -> Reading:

@@ -92,9 +92,13 @@ class Pricelist:
         return None
 
     def why_unknown(self, at: datetime) -> str:
-        """What would make the price known where a row counts and there is none; "" else."""
+        """Why there is no price where there are rows; "" else."""
         row = self.row(at)
-        if row is None or self._usd(row.rate.currency, at, None) is not None:
+        if row is None:
+            later = (r.rate.valid_from for r in self.rows if r.rate.withdrawn is None)
+            first = min((start for start in later if start > at), default=None)
+            return "" if first is None else f"no price known before {stamp(first)}"
+        if self._usd(row.rate.currency, at, None) is not None:
             return ""
         return f"priced in {row.rate.currency}: give an [[exchange]] row for it in an overlay"
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from router.catalog.candidate import Candidate, candidates_of
 from router.catalog.missing import gone, live, not_found
-from router.catalog.names import readings
-from router.catalog.picking import at_host, pick
+from router.catalog.names import Reading, readings
+from router.catalog.picking import pick, surest
 from router.errors import UnknownModelError
 
 if TYPE_CHECKING:
     from router.catalog.book import Book
     from router.catalog.schema import Endpoint, Host
+
+_Index: TypeAlias = Mapping[str, list[Candidate]]
+_Meaning: TypeAlias = tuple[Reading, list[Candidate]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +28,15 @@ class Shelf:
     candidates: Mapping[str, Candidate]
     endpoints: Mapping[str, Endpoint]
     hosts: Mapping[str, Host]
-    indexes: tuple[Mapping[str, list[Candidate]], ...]
+    indexes: tuple[_Index, ...]
 
     def find(self, name: str, now: datetime) -> tuple[Candidate, ...]:
         """See `Catalog.find`."""
-        matches: list[Candidate] = []
-        for reading in readings(name, self.hosts):
-            for index in self.indexes:
-                found = pick(index.get(reading.base, ()), reading)
-                here = [candidate for candidate in found if live(candidate, now)]
-                called = [candidate for candidate in here if candidate.kind != "replay"]
-                if here:
-                    return tuple(called or here)
-                matches.extend(found)
-        raise not_found(name, matches, now, self)
+        meant = [pick(found, reading) for reading, found in self._meanings(name, self.indexes)]
+        here, others = surest(meant, lambda candidate: live(candidate, now))
+        if not here:
+            raise not_found(name, others, now, self)
+        return tuple([c for c in here if c.kind != "replay"] or here)
 
     def endpoint(self, name: str, now: datetime) -> Endpoint:
         """The endpoint of a full name; a host's alias where the name has retired.
@@ -46,23 +44,29 @@ class Shelf:
         Raises:
             UnknownModelError: there is none, or more than one.
         """
-        past: list[str] = []
+        past: list[Candidate] = []
+        for indexes in (self.indexes[:1], self.indexes[1:]):  # a model's name, else any other
+            meant = [found for _, found in self._meanings(name, indexes)]
+            still, ended = surest(meant, lambda candidate: not gone(candidate, now))
+            names = list(dict.fromkeys(candidate.endpoint for candidate in still))
+            if len(names) > 1:
+                raise UnknownModelError(
+                    f"expected one endpoint, {name!r} fits {', '.join(names)}",
+                    did_you_mean=tuple(names),
+                )
+            if names:
+                return self.endpoints[names[0]]
+            past += ended
+        if not past:
+            raise not_found(name, [], now, self)
+        return self.endpoints[past[0].endpoint]
+
+    def _meanings(self, name: str, indexes: Sequence[_Index]) -> Iterator[_Meaning]:
+        """What a name may mean at the hosts that it allows, the surest first."""
         for reading in readings(name, self.hosts):
-            for index in self.indexes:
-                found = [c for c in index.get(reading.base, ()) if at_host(c, reading)]
-                still = [c for c in found if not gone(c, now)]
-                names = list(dict.fromkeys(c.endpoint for c in still))
-                if len(names) > 1:
-                    raise UnknownModelError(
-                        f"expected one endpoint, {name!r} fits {', '.join(names)}",
-                        did_you_mean=tuple(names),
-                    )
-                if names:
-                    return self.endpoints[names[0]]
-                past.extend(c.endpoint for c in found)
-        if past:
-            return self.endpoints[past[0]]
-        raise not_found(name, [], now, self)
+            for index in indexes:
+                found = index.get(reading.base, ())
+                yield reading, [c for c in found if reading.host in {None, c.host}]
 
 
 def shelve(book: Book) -> Shelf:

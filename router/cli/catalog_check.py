@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
+from pathlib import Path
 from typing import Any, get_args
 
 from router._clock import utcnow
 from router.catalog import Catalog
-from router.catalog.check import Kind, check
+from router.catalog.check import Finding, Kind, check
 from router.cli.catalog_show import add_shared
 from router.cli.output import Output
 from router.cli.report import _instant
@@ -39,8 +41,12 @@ def run(given: argparse.Namespace) -> int:
     at = given.at or utcnow()
     found = [f for f in check(catalog, at, days=given.days) if f.kind not in given.skip]
     if found:
-        rows = [[finding.kind, finding.name, finding.says] for finding in found]
-        out.table(f"To look at, as of {at:%Y-%m-%d}", ["", "row", "says"], rows)
+        rows = [[f.kind, f.name, f.says, _where(f)] for f in found]
+        out.table(f"To look at, as of {at:%Y-%m-%d}", ["kind", "what", "says", "where"], rows)
+        counts = Counter(finding.kind for finding in found)
+        out.line(
+            f"\n{', '.join(f'{n} {kind}' for kind, n in counts.items())} (--skip KIND leaves one out)"
+        )
     else:
         out.line("nothing to look at")
     out.data(
@@ -50,6 +56,10 @@ def run(given: argparse.Namespace) -> int:
         ]
     )
     return 1 if found and given.strict else 0
+
+
+def _where(finding: Finding) -> str:
+    return f"{Path(finding.file).name}:{finding.line}" if finding.file else ""
 
 
 def run_schema(given: argparse.Namespace) -> int:

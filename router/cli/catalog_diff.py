@@ -19,6 +19,7 @@ from router.errors import ConfigError
 from router.money import to_usd
 
 _SHIPPED = "shipped"
+_UNIT = "USD per million tokens"
 
 
 def add_to(commands: Any) -> None:
@@ -47,7 +48,7 @@ def run(given: argparse.Namespace) -> int:
     first, then = instants
     if first is not None and then is not None:
         changes = diff_prices(base, first, base, then, given.name)
-        _table(out, f"Prices at {first:%Y-%m-%d %H:%M} and {then:%Y-%m-%d %H:%M} UTC", changes)
+        _table(out, f"{_UNIT} at {first:%Y-%m-%d %H:%M} and {then:%Y-%m-%d %H:%M} UTC", changes)
         out.data({"prices": _data(changes)})
         return 0
     if first is not None or then is not None:
@@ -63,8 +64,8 @@ def run(given: argparse.Namespace) -> int:
     )
     rows = diff_rows(before, after, given.name)
     prices = diff_prices(laid[0], at, laid[1], at, given.name)
-    _table(out, "Price rows", rows)
-    _table(out, f"Prices at {at:%Y-%m-%d %H:%M} UTC", prices)
+    _table(out, "Price rows, per million tokens", rows)
+    _table(out, f"{_UNIT} at {at:%Y-%m-%d %H:%M} UTC", prices)
     out.data({"rows": _data(rows), "prices": _data(prices)})
     return 0
 
@@ -98,7 +99,7 @@ def _table(out: Output, title: str, changes: Iterable[Change]) -> None:
                 label = ["", ""]
         rows += [[*label, term, "", "", ""] for term in change.terms]
     if rows:
-        out.table(title, ["", "what", "price", "before", "after", "by"], rows)
+        out.table(title, ["", "endpoint", "price", "before", "after", "by"], rows)
     else:
         out.line(f"\n{title}: no difference")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from router._clock import utcnow
 from router.catalog import Catalog, Line, Rates
+from router.catalog.fields import EPOCH
 from router.catalog.rates import RateRow, stamp
 from router.cli.output import Output
 from router.cli.report import _instant
@@ -129,7 +130,9 @@ def _history(
                     for pico in (prices.input, prices.cache_read, prices.output)
                 ]
                 texts = ("-" if a is None else f"{a:f}" for a in amounts)
-                shown = [endpoint, stamp(rate.valid_from), *texts, rate.currency, window, state]
+                known = stamp(rate.known) if rate.known != rate.valid_from else ""
+                start = "always" if rate.valid_from == EPOCH else stamp(rate.valid_from)
+                shown = [endpoint, start, *texts, rate.currency, window, known, state]
                 rows.append([*shown, rate.source, str(rate.checked)] if sources else shown)
                 data.append(
                     {
@@ -148,7 +151,7 @@ def _history(
                         "checked": rate.checked,
                     }
                 )
-    columns = ["endpoint", "from", "input", "cached", "output", "currency", "set", "state"]
+    columns = ["endpoint", "from", "input", "cached", "output", "", "for", "known since", "state"]
     columns += ["source", "checked"] if sources else []
     out.table(f"All price rows, per million tokens, at {at:%Y-%m-%d %H:%M} UTC", columns, rows)
     out.data(data)

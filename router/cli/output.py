@@ -95,7 +95,8 @@ def _text(value: Any) -> str:
 
 
 def _numeric(text: str) -> bool:
-    return not text or text.lstrip("-$+").replace(",", "").replace(".", "").rstrip("%sx").isdigit()
+    digits = text.lstrip("-$+").replace(",", "").replace(".", "").rstrip("%sx")
+    return digits.isdigit() or text in {"", "-"}
 
 
 def _plain_value(value: Any) -> Any:

@@ -24,7 +24,12 @@ class Names:
         for model in existing.models.values():
             for alias in model.aliases:
                 self._same.setdefault(alias.lower(), model.name)
-        self._taken = {endpoint.name for endpoint in existing.endpoints}
+        # A name by which a host's endpoint goes already would come to mean another one there.
+        self._taken = {
+            f"{name}@{endpoint.host}"
+            for endpoint in existing.endpoints
+            for name in (endpoint.model, *map(_slug, (endpoint.model_id, *endpoint.aliases)))
+        }
 
     def model(self, host: str, model_id: str) -> str:
         """The last part of an id, or all of it where that says little; with more where taken."""

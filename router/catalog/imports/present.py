@@ -19,6 +19,7 @@ class Present:
     """Lookups in a catalogue that an import is laid over."""
 
     def __init__(self, existing: Catalog) -> None:
+        self._aliases = {name: model.aliases for name, model in existing.models.items()}
         self._by_host: dict[str, list[Endpoint]] = {}
         for endpoint in existing.endpoints:
             if existing.hosts[endpoint.host].kind not in _NO_CALLS:
@@ -57,10 +58,11 @@ class Present:
         return None
 
     def alias(self, offer: Offer) -> str | None:
-        """The endpoint that this host also serves under the offer's id."""
+        """The endpoint that this host also serves under the offer's id, or whose model that is."""
         wire = offer.model_id.lower()
         for endpoint in self._of(offer.host):
-            if wire in {alias.lower() for alias in endpoint.aliases}:
+            names = (*endpoint.aliases, *self._aliases.get(endpoint.model, ()))
+            if wire in {alias.lower() for alias in names}:
                 return endpoint.name
         return None
 
