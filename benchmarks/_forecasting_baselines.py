@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from benchmarks._forecasting_metrics import LEVELS
 from classifiers.calibration import conformal_quantile
-from classifiers.length.history import Extra
+from classifiers.length.correction import Extra
 from classifiers.spread import Knots
 
 Array = npt.NDArray[np.float64]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from benchmarks._forecasting_folds import LeftOut, leave_out
 from classifiers import load_default
-from classifiers.length.history import Extra
+from classifiers.length.correction import Extra
 from classifiers.runtime import Scorer, load_scorer
 from classifiers.training.dataset import PROFILES, Outcomes, Prompts, load, token_matrix
 

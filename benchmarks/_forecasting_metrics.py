@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from math import comb
+from math import lgamma
 
 import numpy as np
 import numpy.typing as npt
@@ -73,19 +74,6 @@ def within(shares: Array, counts: Array) -> Row:
 
 def _by_chance(n: int) -> float:
     """P(n calls of true coverage .9 show one in [.88, .92])."""
-    low, high = int(np.ceil(LOW * n - 1e-9)), int(np.floor(HIGH * n + 1e-9))
-    terms = [
-        np.exp(_log_comb(n, k) + k * np.log(0.9) + (n - k) * np.log(0.1))
-        for k in range(low, high + 1)
-    ]
-    return float(sum(terms))
-
-
-def _log_comb(n: int, k: int) -> float:
-    return float(np.log(float(comb(n, k)))) if n < 900 else _stirling(n, k)
-
-
-def _stirling(n: int, k: int) -> float:
-    p = k / n
-    shape = -0.5 * np.log(2 * np.pi * n * p * (1 - p))
-    return float(shape - k * np.log(p) - (n - k) * np.log(1 - p))
+    k = np.arange(math.ceil(LOW * n - 1e-9), math.floor(HIGH * n + 1e-9) + 1)
+    ways = np.array([lgamma(n + 1) - lgamma(i + 1) - lgamma(n - i + 1) for i in k.tolist()])
+    return float(np.exp(ways + k * math.log(0.9) + (n - k) * math.log(0.1)).sum())

@@ -14,7 +14,8 @@ import numpy as np
 from benchmarks._forecasting_data import Bench
 from benchmarks._forecasting_metrics import Row
 from classifiers.length.arrays import HEAD, POOL
-from classifiers.length.history import Extra, History
+from classifiers.length.correction import Extra
+from classifiers.length.history import History
 from classifiers.length.net import QuantileNet, moved
 from classifiers.length.shipped import LengthProfile
 from classifiers.spread import MAX_LOG_TOKENS

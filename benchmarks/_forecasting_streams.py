@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks._forecasting_data import Bench, Rows
-from benchmarks._forecasting_metrics import Row
+from benchmarks._forecasting_metrics import HIGH, LOW, Row, pinball
+from classifiers.length.correction import Extra
 from classifiers.length.histories import Histories
-from classifiers.length.history import Extra
 from classifiers.spread import Knots, ordered
 
 Array = npt.NDArray[np.float64]
@@ -135,18 +135,15 @@ def figures(calls: Calls, inside: npt.NDArray[np.bool_]) -> Row:
     return {
         "streams": len(count),
         "c90": float(c90.mean()),
+        "within": float(((share >= LOW - 1e-9) & (share <= HIGH + 1e-9)).mean()),
         "sd": float(share.std()),
         "sd by chance": float(np.sqrt((0.09 / count).mean())),
         "c99": float((logs <= knots[:, 3] + 1e-9).mean()),
         "c10": float((logs <= knots[:, 0] + 1e-9).mean()),
-        "log pinball p90": _loss(logs - knots[:, 2], 0.9),
-        "log pinball p99": _loss(logs - knots[:, 3], 0.99),
+        "log pinball p90": pinball(logs, knots[:, 2], 0.9),
+        "log pinball p99": pinball(logs, knots[:, 3], 0.99),
         "p50 error": float(np.abs(logs - knots[:, 1]).mean()),
         "reserved/actual": float(
             np.median(np.expm1(knots[:, 2]) / np.maximum(np.expm1(logs), 1.0))
         ),
     }
-
-
-def _loss(miss: Array, level: float) -> float:
-    return float(np.maximum(level * miss, (level - 1.0) * miss).mean())

@@ -23,7 +23,7 @@ Array = npt.NDArray[np.float64]
 SIZES = {10: 4, 100: 2, 1000: 1}
 """Answers of a job, and how many jobs of each (data set, model)."""
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8)
-SEEN, LEAST = 200, 300
+SEEN, LEAST, FEWEST = 200, 300, 50
 EACH = 40
 """Pairs of a source, at most: a total of 1,000 takes 30 ms."""
 
@@ -80,10 +80,10 @@ def bases(bench: Bench) -> Iterator[tuple[str, str, list[Pair]]]:
         )
         for name, model, rows in bench.streams(1, 10**6)
         for rows in [rows[~np.isnan(shipped[rows, model, 0])]]
-        if len(rows) >= SEEN // 2
+        if len(rows) >= FEWEST
     ]
     yield "prior", "data sets trained on, held-out prompts", known
-    new = bench.streams(SEEN // 2, 10**6)
+    new = bench.streams(FEWEST, 10**6)
     yield "prior", "data sets left out", [_plain(bench, wide, *one) for one in new]
     yield (
         "prior",
@@ -92,6 +92,8 @@ def bases(bench: Bench) -> Iterator[tuple[str, str, list[Pair]]]:
     )
     streams = bench.streams(LEAST, 10**6)
     yield "pooled", "after 256 calls on other data sets", _pooled(bench, wide, streams)
+    name = "after 256 calls on all data sets, its own among them"
+    yield "pooled", name, _pooled(bench, wide, streams, itself=True)
     yield (
         "route",
         f"after {SEEN} calls of the route",
@@ -112,19 +114,24 @@ def _routed(bench: Bench, table: Array, name: str, model: int, rows: Rows) -> Pa
     return _after(bench, table, (name, model, rows[SEEN:]), histories, "route")
 
 
-def _pooled(bench: Bench, table: Array, streams: list[tuple[str, int, Rows]]) -> list[Pair]:
-    """Each data set by a history of the model's other ones, in turns."""
+def _pooled(
+    bench: Bench, table: Array, streams: list[tuple[str, int, Rows]], *, itself: bool = False
+) -> list[Pair]:
+    """Each data set by a history of the model's other ones in turns, or of all; what was
+    observed of its own is not in its jobs.
+    """
     found = []
     for name, model, rows in streams:
-        others = [r for n, m, r in streams if m == model and n != name]
-        if len(others) < 2:
+        others = [r for n, m, r in streams if m == model and (itself or n != name)]
+        if len(others) < (3 if itself else 2):
             continue
         histories = Histories()
         for at in range(256):
             row = int(others[at % len(others)][at // len(others)])
             knots, log = knots_at(table, row, model), float(bench.logs[row, model])
             histories.observe("", "", "model", knots, bench.extra(row), log)
-        found.append(_after(bench, table, (name, model, rows), histories, ""))
+        taken = 256 // len(others) + 1 if itself else 0
+        found.append(_after(bench, table, (name, model, rows[taken:]), histories, ""))
     return found
 
 

@@ -6,16 +6,13 @@ Numpy only, no scikit-learn; nothing is read from disk after loading.
 from __future__ import annotations
 
 import json
-import math
 import os
 import threading
-from array import array
 from collections.abc import Mapping, Sequence
-from copy import copy
 from io import BytesIO
+from operator import index
 from pathlib import Path
-from typing import IO, Any, NamedTuple
-from zlib import crc32
+from typing import IO, Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +22,12 @@ from classifiers.forking import guard
 from classifiers.learning import Learning
 from classifiers.learning.kernel import Point
 from classifiers.learning.tenants import Learned, Status
-from classifiers.length.asked import Asked, asked_length
+from classifiers.length.asked import asked_length
 from classifiers.length.forecaster import Forecast, Lengths
 from classifiers.placement import Placements
 from classifiers.prior import Belief, Prior, Seen
 from classifiers.prompt import Prompt
+from classifiers.reading import Reading
 from classifiers.scores import Score
 from classifiers.store import (
     Weights,
@@ -39,6 +37,7 @@ from classifiers.store import (
     shipped_weights,
     weights_from,
 )
+from classifiers.versions import Versions
 from classifiers.words import WordTable, load_words
 
 MAX_PROFILES = 1000
@@ -50,18 +49,6 @@ FEW_ANSWERS = 3.0
 """Answers at which half of what they say is heard: one bad grade must not turn all traffic."""
 
 F32 = npt.NDArray[np.float32]
-
-
-class Reading(NamedTuple):
-    """A prompt that was read: its features, 600 bytes, its route, and what was asked for: a
-    length, an effort. The text is not in it.
-    """
-
-    x: F32
-    structure: F32
-    route: str
-    asked: Asked | None = None
-    effort: str = ""
 
 
 class Scorer:
@@ -84,15 +71,14 @@ class Scorer:
         words: WordTable,
         learning: Learning | None = None,
         lengths: Lengths | None = None,
+        versions: Versions | None = None,
     ) -> None:
         self._prior = Prior(weights)
         self._placements = placements
         self._words = words
         self._lengths = Lengths.of(weights, placements) if lengths is None else lengths
         self._learning = learning if learning is not None else Learning()
-        self._digest = weights.digest()
-        self._chain = array("I")
-        self._added: dict[str, Any] = {}
+        self._versions = Versions(weights.digest()) if versions is None else versions
         self._lock = threading.Lock()
         guard(self)
 
@@ -103,8 +89,9 @@ class Scorer:
 
     def fresh(self) -> Scorer:
         """A scorer of the same weights, sharing their arrays, that has learned nothing."""
-        new = copy(self)
-        new._learning, new._chain, new._added = Learning(), array("I"), dict(self._added)
+        new = object.__new__(type(self))
+        vars(new).update(vars(self))
+        new._learning, new._versions = Learning(), self._versions.fresh()
         new._lengths = self._lengths.fresh()
         new._lock = threading.Lock()
         guard(new)
@@ -116,16 +103,11 @@ class Scorer:
 
     @property
     def version(self) -> str:
-        """The weights, what was placed beside them, and just which answers were learned."""
-        chain = self._chain
-        return f"{self._origin}+{len(chain)}" + (f".{chain[-1]:08x}" if chain else "")
+        """The weights, what was placed beside them, and just which answers were learned.
 
-    @property
-    def _origin(self) -> str:
-        """What scores rest on before anything is learned: weights, and models placed since."""
-        if not self._added:
-            return self._digest
-        return f"{self._digest}-{crc32(json.dumps(self._added, sort_keys=True).encode()):08x}"
+        Lengths that were observed are not in it: they are counted, not judged.
+        """
+        return self._versions.current
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -196,10 +178,8 @@ class Scorer:
         point = self._point(reading, seen)
         with self._lock:
             self._learning.learn(tenant, profile, point, belief.p, grade)
-            past = self._chain[-1] if self._chain else 0
             what = f"{tenant}\0{profile}\0{reading.route}\0{float(grade)!r}"
-            link = crc32(what.encode("utf-8", "surrogatepass"), past)
-            self._chain.append(crc32(reading.x.tobytes(), link))
+            self._versions.learned(what, reading.x.tobytes())
 
     def observe(
         self,
@@ -227,11 +207,7 @@ class Scorer:
             ValueError: a negative count, not a prompt, or a name that is no text.
         """
         _check_names(profile, tenant)
-        if not 0 <= output_tokens < math.inf or not 0 <= (reasoning_tokens or 0) <= output_tokens:
-            raise ValueError(
-                f"expected output_tokens of zero or more, reasoning_tokens a part of them, got "
-                f"{output_tokens!r} and {reasoning_tokens!r}"
-            )
+        _check_counts(output_tokens, reasoning_tokens)
         reading = prompt if isinstance(prompt, Reading) else self.read(prompt)
         seen = self._prior.see(reading.x, reading.structure)
         counts = (output_tokens, reasoning_tokens)
@@ -277,7 +253,7 @@ class Scorer:
         with self._lock:
             self._prior = self._prior.placed(profile, published, like, gain)
             self._lengths.place(profile, like, mean_tokens, self._prior)
-            self._added = {**self._added, profile: given}
+            self._versions.placed(profile, given)
 
     @property
     def benchmarks(self) -> tuple[str, ...]:
@@ -291,13 +267,15 @@ class Scorer:
             ValueError: a version of other weights, or one that is yet to come.
         """
         with self._lock:
-            seq = _seq_of(version, self._origin, self._chain)
-            if seq is None:
-                raise ValueError(
-                    f"expected a version that led to {self.version!r}, got {version!r}"
-                )
-            del self._chain[seq:]
-            return self._learning.rollback(seq)
+            return self._learning.rollback(self._versions.back_to(version))
+
+    def forget_lengths(
+        self, *, tenant: str | None = None, route: str | None = None, profile: str | None = None
+    ) -> int:
+        """Forget observed lengths: of this tenant, route or profile, or all; returns how many
+        histories these were. Grades stay.
+        """
+        return self._lengths.forget(tenant, route, profile)
 
     def status(self) -> list[Status]:
         """How well the answers of each tenant and profile were foretold, prior and learned."""
@@ -311,8 +289,8 @@ class Scorer:
         with self._lock:
             state = {f"learned_{name}": value for name, value in self._learning.state().items()}
             state |= {f"took_{name}": value for name, value in self._lengths.state().items()}
-            state["chain"] = np.array(self._chain, dtype=np.uint32)
-            state["added"] = np.array(json.dumps(self._added, sort_keys=True))
+            state["chain"] = np.array(self._versions.chain, dtype=np.uint32)
+            state["added"] = np.array(json.dumps(self._versions.added, sort_keys=True))
         if not isinstance(target, (str, Path)):
             save(self._prior.weights, target, **state)
             return
@@ -373,6 +351,22 @@ def _check_names(profile: object, tenant: object) -> None:
             raise ValueError(f"{what}: expected a text, got {type(name).__name__}")
 
 
+def _check_counts(output_tokens: object, reasoning_tokens: object) -> None:
+    for count in (output_tokens, reasoning_tokens):
+        if count is not None and (
+            isinstance(count, bool) or not isinstance(count, SupportsIndex) or index(count) < 0
+        ):
+            raise ValueError(f"expected a whole number of tokens from 0, got {count!r}")
+    if not isinstance(output_tokens, SupportsIndex):
+        raise ValueError(f"expected a whole number of tokens from 0, got {output_tokens!r}")
+    if isinstance(reasoning_tokens, SupportsIndex) and index(reasoning_tokens) > index(
+        output_tokens
+    ):
+        raise ValueError(
+            f"expected reasoning_tokens as a part of {output_tokens!r}, got {reasoning_tokens!r}"
+        )
+
+
 def load_scorer(source: Path | str | IO[bytes]) -> Scorer:
     """A scorer saved with `Scorer.save`, with all it has learned.
 
@@ -388,10 +382,10 @@ def load_scorer(source: Path | str | IO[bytes]) -> Scorer:
     learning = Learning.from_state(state) if state else None
     weights, placements = weights_from(arrays), shipped_placements()
     lengths = Lengths.of(weights, placements, took)
-    scorer = Scorer(weights, placements, load_words(), learning, lengths)
-    scorer._chain = array("I", arrays["chain"].tolist() if "chain" in arrays else [])
-    if len(scorer._chain) != (learning.seq if learning else 0):
+    versions = Versions(weights.digest(), arrays["chain"].tolist() if "chain" in arrays else ())
+    if len(versions) != (learning.seq if learning else 0):
         raise ValueError("the scorer's file does not hold as many answers as it says")
+    scorer = Scorer(weights, placements, load_words(), learning, lengths, versions)
     added = json.loads(str(arrays["added"])) if "added" in arrays else {}
     for name, (published, near, gain, tokens) in added.items():
         scorer.place(name, published, like=near, gain=gain, mean_tokens=tokens)
@@ -400,16 +394,6 @@ def load_scorer(source: Path | str | IO[bytes]) -> Scorer:
 
 def _unpickled(content: bytes) -> Scorer:
     return load_scorer(BytesIO(content))
-
-
-def _seq_of(version: object, digest: str, chain: array[int]) -> int | None:
-    """How many answers a version had learned; None if it did not lead here."""
-    own, _, rest = str(version).partition("+")
-    count, _, link = rest.partition(".")
-    if own != digest or not count.isdigit() or int(count) > len(chain):
-        return None
-    expected = f"{chain[int(count) - 1]:08x}" if int(count) else ""
-    return int(count) if link == expected else None
 
 
 _default: Scorer | None = None

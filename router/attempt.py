@@ -9,7 +9,15 @@ from typing import Any
 
 from router.budgets import Record, Reservation, Settlement, holds_for
 from router.catalog import Candidate
-from router.charge import Stream, after_failure, demand_usage, priced, texts_of, usage_of
+from router.charge import (
+    Stream,
+    after_failure,
+    bill_of,
+    demand_usage,
+    priced,
+    texts_of,
+    usage_of,
+)
 from router.dispatch import outcome_of
 from router.effects import Effect, Emit, Open, Read, Release, Reserve, Send, Settle
 from router.errors import LedgerError, ProviderTimeoutError, RouterError, UsageError
@@ -69,6 +77,8 @@ def attempt(
         holds=holds,
         record=_record(request, candidate, route),
     )
+    # The forecast's ceiling covers the prices until then, so nothing is billed at a later one's.
+    until = route.started_at + timedelta(seconds=request.timeout)
     try:
         yield Reserve(reservation)
     except (RouterError, GeneratorExit):
@@ -92,7 +102,9 @@ def attempt(
     except BaseException as error:
         outcome = "closed" if isinstance(error, StreamClosed) else outcome_of(error)
         seconds = services.monotonic() - began
-        charged = after_failure(error, call, stream, services, reservation)
+        bill = bill_of(call, services, reservation, until, stream if request.stream else None)
+        charged = after_failure(error, call, stream, services, reservation, bill)
+        stream.notes = bill.notes
         lost, spent = charged or (None, None)
         past.append(
             Attempt(
@@ -116,8 +128,10 @@ def attempt(
         services.telemetry.end(observed, seconds=seconds, usage=lost, cost=spent, outcome=outcome)
         raise
     seconds = services.monotonic() - began
-    spend = priced(usage, call, services, reservation)
-    notes: tuple[str, ...] = ()
+    came = stream if request.stream else reply
+    bill = bill_of(call, services, reservation, until, came)
+    spend = priced(usage, call, services, bill)
+    notes = bill.notes
     try:
         yield Settle(
             reservation.id,
@@ -132,7 +146,7 @@ def attempt(
     except LedgerError as error:
         # The answer is paid for: hand it over. The reservation stands until it is swept, so the
         # budget errs on the safe side.
-        notes = (f"the ledger could not settle, so the reservation stands: {error}",)
+        notes += (f"the ledger could not settle, so the reservation stands: {error}",)
     services.telemetry.end(
         observed,
         seconds=seconds,
@@ -170,6 +184,7 @@ def _streamed(
     asked = clock()
     yield Open(call)
     waited, paused = clock() - asked, 0.0
+    stream.came = services.now()
     if not stream.opened:
         stream.opened = True
         paused -= clock()
@@ -184,7 +199,7 @@ def _streamed(
             waited += came - asked
             if chunk.text or chunk.reasoning:
                 _first_token(call, services, waited, paused)
-        stream.take(chunk)
+        stream.take(chunk, services.now())
         if came - began > call.timeout:
             raise ProviderTimeoutError(
                 f"the stream did not end within {call.timeout:.0f} s",

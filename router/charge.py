@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from router.budgets import Reservation
 from router.errors import ConfigError, ProviderError, UsageError
-from router.horizon import billed, tier_of
+from router.horizon import billed, served_tier, tier_of
 from router.pricing import cost
 from router.services import Services
 from router.types import Call, Chunk, Cost, Reply, Usage
@@ -24,7 +25,9 @@ class Stream:
 
     `told` is what the host has counted so far and `raw` its last words on it; `covered` says that
     no text came after them, `final` that they came with the end of the answer or after it.
-    `emitted` says whether the caller was handed any part of the answer's content.
+    `emitted` says whether the caller was handed any part of the answer's content. `came` is when
+    its latest piece arrived: the host's own end, however long the reader took; `tier` is the
+    service tier that the host names, `notes` what is to be said of what was charged.
     """
 
     text: list[str] = field(default_factory=list)
@@ -36,6 +39,9 @@ class Stream:
     finish_reason: str | None = None
     opened: bool = False
     emitted: bool = False
+    came: datetime | None = None
+    tier: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def usage(self) -> Usage | None:
@@ -46,9 +52,13 @@ class Stream:
         """Forget what a failed attempt brought; what was handed out stays handed out."""
         self.text, self.finish_reason, self.reasoned = [], None, False
         self.told, self.raw, self.covered, self.final = None, None, False, False
+        self.came, self.tier, self.notes = None, None, ()
 
-    def take(self, chunk: Chunk) -> None:
-        """Keep what settling will need of a chunk."""
+    def take(self, chunk: Chunk, came: datetime) -> None:
+        """Keep what settling will need of a chunk that came at this instant."""
+        self.came = came
+        if (tier := served_tier(chunk.body)) is not None:
+            self.tier = tier
         choices = chunk.body.get("choices") or [{}]
         pieces = [chunk.reasoning, chunk.text, *_tool_texts(choices[0].get("delta") or {})]
         self.text += pieces
@@ -119,18 +129,71 @@ def demand_usage(raw: Any, settled: Usage, call: Call) -> None:
     )
 
 
-def priced(usage: Usage, call: Call, services: Services, reservation: Reservation) -> Cost:
-    """The cost of what a call took; 0 under no price row where its price is not known."""
-    rates = billed(
-        services.catalog,
-        call.candidate,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """What a call is priced by besides its usage: the span it was reserved for, `began` to
+    `until`, and within it when the host `ended`. `asked` and `served` are service tiers.
+    """
+
+    began: datetime
+    ended: datetime
+    until: datetime
+    asked: str = ""
+    served: str = ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of the tier, where the host names another than was asked for."""
+        if self.asked == self.served:
+            return ()
+        asked, served = self.asked or "standard", self.served or "standard"
+        return (f"asked for service tier {asked!r}, the host says it served {served!r}",)
+
+
+def bill_of(
+    call: Call,
+    services: Services,
+    reservation: Reservation,
+    until: datetime,
+    came: Stream | Reply | None,
+) -> Bill:
+    """The bill of a call, for what came of it. `until` is the end of the span whose dearest price
+    was reserved.
+    """
+    asked = tier_of(call.request.extra)
+    ended, served = None, None
+    if isinstance(came, Stream):
+        ended, served = came.came, came.tier
+    elif came is not None:
+        served = served_tier(came.body)
+    return Bill(
         began=reservation.at,
-        ended=services.now(),
-        input_tokens=usage.input_tokens,
-        service_tier=tier_of(call.request.extra),
-        unpriced=services.unpriced,
+        ended=ended or services.now(),
+        until=until,
+        asked=asked,
+        served=asked if served is None else served,
     )
-    return cost(usage, rates) if rates else Cost(pico=0)
+
+
+def priced(usage: Usage, call: Call, services: Services, bill: Bill) -> Cost:
+    """The cost of what a call took; 0 under no price row where its price is not known.
+
+    At the price of the tier that was served, else, where that has none, of the one asked for.
+    """
+    for tier in dict.fromkeys((bill.served, bill.asked)):
+        rates = billed(
+            services.catalog,
+            call.candidate,
+            began=bill.began,
+            ended=bill.ended,
+            until=bill.until,
+            input_tokens=usage.input_tokens,
+            service_tier=tier,
+            unpriced=services.unpriced if tier == bill.asked else None,
+        )
+        if rates is not None:
+            return cost(usage, rates)
+    return Cost(pico=0)
 
 
 def after_failure(
@@ -139,6 +202,7 @@ def after_failure(
     stream: Stream,
     services: Services,
     reservation: Reservation,
+    bill: Bill,
 ) -> tuple[Usage, Cost] | None:
     """What a failed attempt is charged, None for nothing.
 
@@ -148,10 +212,10 @@ def after_failure(
     hidden = call.candidate.mode == "thinking" and not stream.reasoned
     if call.request.stream and stream.final:
         usage = usage_of(stream.usage, stream.text, call, services)
-        return usage, priced(usage, call, services, reservation)
+        return usage, priced(usage, call, services, bill)
     if call.request.stream and any(stream.text) and not hidden:
         usage = _at_least(_believed(stream.usage, call), _counted(call, stream.text, services))
-        return usage, priced(usage, call, services, reservation)
+        return usage, priced(usage, call, services, bill)
     if isinstance(error, ConfigError) or (isinstance(error, ProviderError) and not error.billable):
         return None  # refused by the host, or by ourselves before it was sent
     usage = Usage(input_tokens=call.input_tokens, estimated=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from router import flow
@@ -155,6 +155,7 @@ class Client(BaseClient):
         self,
         requests: Iterable[Sequence[Mapping[str, Any]] | Mapping[str, Any]],
         *,
+        within: timedelta | float | None = None,
         budget: BudgetLike | Sequence[BudgetLike] | None = None,
         **arguments: Unpack[CallArguments],
     ) -> JobPlan:
@@ -162,13 +163,15 @@ class Client(BaseClient):
 
         Each is a list of messages, or a mapping of arguments of `create` with "messages", over
         those given here. "turns" in it makes it a conversation of so many, forecast from the
-        first. Each is planned as if it came alone; `JobPlan.budgets` says whether all fit.
+        first. Each is planned as if it came alone; `JobPlan.budgets` says whether all fit. Costs
+        are those of calls sent now, ceilings those of calls sent `within` from now on: a span,
+        or seconds; 24 hours if it is left out.
 
         Raises:
             RouterError: as in `plan`; a note says which request.
         """
         services = self._core.services_for(budget, None, spending=False)
-        planned = plan_job(requests, self._job_request(arguments), services)
+        planned = plan_job(requests, self._job_request(arguments), services, within)
         return Drive(planned, self._core.ledger, self._transport).run()
 
     def _create(

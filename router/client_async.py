@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from router import flow
@@ -57,6 +58,7 @@ class AsyncClient(BaseClient):
         self,
         requests: Iterable[Sequence[Mapping[str, Any]] | Mapping[str, Any]],
         *,
+        within: timedelta | float | None = None,
         budget: BudgetLike | Sequence[BudgetLike] | None = None,
         **arguments: Unpack[CallArguments],
     ) -> JobPlan:
@@ -66,7 +68,7 @@ class AsyncClient(BaseClient):
         """
         await self._prepare()
         services = self._core.services_for(budget, None, spending=False)
-        planned = plan_job(requests, self._job_request(arguments), services)
+        planned = plan_job(requests, self._job_request(arguments), services, within)
         # A plan sends nothing, and ledgers are safe to read from any thread.
         drive = Drive(planned, self._core.ledger, cast("Transport", None))
         return await asyncio.to_thread(drive.run)

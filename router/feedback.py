@@ -115,7 +115,8 @@ def conclude(
         try:
             able.learn(served.reading, profile, grade, tenant=served.tenant)
         except Exception as error:  # noqa: BLE001 - a scorer is anybody's code
-            notes.append(f"the scorer could not learn: {type(error).__name__}: {error}")
+            # Not its words: they may hold the prompt.
+            notes.append(f"the scorer could not learn: {type(error).__name__}")
     if verified and not notes:
         served = replace(served, reading=None, graded_by="the verifier")
     memory.put(request_id, served)
@@ -150,7 +151,7 @@ def note_lengths(
                 tenant=tenant,
             )
         except Exception as error:  # noqa: BLE001 - a scorer is anybody's code
-            notes.append(f"the scorer could not take in a length: {type(error).__name__}: {error}")
+            notes.append(f"the scorer could not take in a length: {type(error).__name__}")
     return tuple(notes)
 
 

@@ -71,7 +71,7 @@ def complete(request: Request, services: Services) -> Flow:
         candidate, ended = yield from serve(job, decision.ranking)
     except StreamClosed:  # the caller has enough: what came is settled, and told
         closed = job.past[-1]
-        return None, _finished(job, planned, closed, (closed,), ())
+        return None, _finished(job, planned, closed, (closed,), job.stream.notes)
     if services.verify is None or request.stream:
         answer, notes = unverified(job, candidate, ended)
         answers = [answer]

@@ -115,7 +115,7 @@ def forecast(
     rates, at, straddles = prices.rates, prices.now, None
     amounts: Sequence[int | None] = (None,) * 4
     if rates is not None:
-        at = _instant(prices, rates, times)
+        at = _instant(prices, rates, times, request.timeout)
         if prices.boundary is not None:
             rates = prices.at(at) or rates
         amounts = spent = output_costs(rates, input_tokens, cached, lengths)
@@ -210,11 +210,14 @@ def _limit(
     return limit, most, notes
 
 
-def _instant(prices: Prices, rates: Rates, times: Times) -> datetime:
-    """When the call's price is decided: at its start where that is published, else at its end."""
+def _instant(prices: Prices, rates: Rates, times: Times, timeout: float) -> datetime:
+    """When the call's price is decided: at its start where that is published, else at its end.
+
+    A call that takes longer than its timeout is given up then.
+    """
     if rates.decided_by == "start" or not times.seconds:
         return prices.now
-    return prices.now + timedelta(seconds=times.seconds)
+    return prices.now + timedelta(seconds=min(times.seconds, timeout))
 
 
 def _straddled(
@@ -225,20 +228,31 @@ def _straddled(
     cached: int,
     lengths: Sequence[int],
 ) -> tuple[datetime | None, int, str]:
-    """The boundary that the call may cross, the p90 on its dearer side, and the note on it."""
+    """The first boundary that the call may cross to another price, the note on it, and the p90
+    at the dearest of all prices that it may meet.
+    """
     boundary, before = prices.boundary, prices.rates
     assert boundary is not None and before is not None
-    lasts = min(_HORIZON if times.p90 is None else times.p90, timeout)
-    if before.decided_by == "start" or boundary > prices.now + timedelta(seconds=lasts):
+    lasts = _HORIZON if times.p90 is None else max(times.p90, times.seconds or 0.0)
+    end = prices.now + timedelta(seconds=min(lasts, timeout))
+    if before.decided_by == "start":
         return None, 0, ""
-    after = prices.at(boundary)
     first = output_costs(before, input_tokens, cached, lengths)
-    then = first if after is None else output_costs(after, input_tokens, cached, lengths)
-    if after is not None and (first[1], first[3]) == (then[1], then[3]):
-        return None, 0, ""  # another row, the same price
-    told = "unknown" if after is None else format_usd(then[1])
-    note = (
-        f"may cross the price boundary at {boundary:%H:%M} UTC: {format_usd(first[1])} before, "
-        f"{told} after (expected cost)"
-    )
-    return boundary, max(first[3], then[3]), note
+    crossed, most, note = None, first[3], ""
+    while boundary is not None and boundary <= end:
+        after = prices.at(boundary)
+        then = None if after is None else output_costs(after, input_tokens, cached, lengths)
+        # Another row may have the same price.
+        if crossed is None and (then is None or (then[1], then[3]) != (first[1], first[3])):
+            told = "unknown" if then is None else format_usd(then[1])
+            crossed, note = (
+                boundary,
+                (
+                    f"may cross the price boundary at {boundary:%H:%M} UTC: {format_usd(first[1])} "
+                    f"before, {told} after (expected cost)"
+                ),
+            )
+        if then is not None:
+            most = max(most, then[3])
+        boundary = prices.next_boundary(boundary, end)
+    return crossed, most, note

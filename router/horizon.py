@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from router.catalog import Candidate, Catalog, Rates
 from router.catalog.rates import dearest_of
+from router.errors import InvalidRequestError
 
 Unpriced: TypeAlias = Literal["deny", "ceiling"] | None
 """What becomes of a candidate without a known price: refused always; priced at the dearest known
@@ -23,12 +24,15 @@ STALE_DAYS = 120
 _HOUR = 3600
 _AHEAD = timedelta(hours=25)
 _ANY_LENGTH = 10**9
+_STANDARD = frozenset({"auto", "default", "on_demand", "standard"})
+"""Words of hosts for the tier of no name; "on_demand" is Groq's."""
+_LONGEST_TIER = 24
 _KEPT = 4096
 
-_Key: TypeAlias = tuple[str, str, int]
+_Key: TypeAlias = tuple[str, int]
 _Calm: TypeAlias = tuple[Rates | None, datetime, tuple[str, ...]]
 _calm: WeakKeyDictionary[Catalog, dict[_Key, _Calm]] = WeakKeyDictionary()
-"""By endpoint, tier and hour: see `Horizon._look`. A catalogue never changes, nor does this."""
+"""By endpoint and hour: see `Horizon._look`. A catalogue never changes, nor does this."""
 
 
 class Prices(NamedTuple):
@@ -48,6 +52,18 @@ class Prices(NamedTuple):
     input_tokens: int = 0
     service_tier: str = ""
     doubts: tuple[str, ...] = ()
+
+    def next_boundary(self, after: datetime, end: datetime) -> datetime | None:
+        """The first instant in (after, end] with other prices than at `after`; None if there is
+        none.
+        """
+        return self.catalog.boundary(
+            self.candidate,
+            after,
+            end,
+            input_tokens=self.input_tokens,
+            service_tier=self.service_tier,
+        )
 
     def at(self, instant: datetime) -> Rates | None:
         """The rates at an instant from `now` on; None where none is known then."""
@@ -74,7 +90,8 @@ def doubts(rates: Rates, now: datetime) -> tuple[str, ...]:
 class Horizon:
     """The prices that one request may meet, at whichever candidate: from `now` to its timeout.
 
-    `timeout` is in seconds; a service tier without a price of its own has no known price.
+    `timeout` is in seconds; a service tier without a price of its own has no known price. A host
+    may serve a tier's request as a standard one, so that `dearest` is never below that.
     """
 
     __slots__ = ("_calm", "_end", "_hour", "_tier", "_unpriced", "catalog", "now")
@@ -99,26 +116,29 @@ class Horizon:
 
     def prices(self, candidate: Candidate, input_tokens: int, bound: int) -> Prices:
         """What a candidate charges for so many input tokens, `bound` at most."""
-        calm = self._calm.get((candidate.endpoint, self._tier, self._hour))
-        if calm is None:
-            calm = self._look(candidate)
-        steady, until, said = calm
-        if steady is not None and self._end < until:  # as nearly always
-            return Prices(self.catalog, candidate, self.now, steady, steady, None, 0, "", said)
+        if not self._tier:
+            calm = self._calm.get((candidate.endpoint, self._hour))
+            if calm is None:
+                calm = self._look(candidate)
+            steady, until, said = calm
+            if steady is not None and self._end < until:  # as nearly always
+                return Prices(self.catalog, candidate, self.now, steady, steady, None, 0, "", said)
         catalog, now, tier = self.catalog, self.now, self._tier
         rates = long = catalog.rates(candidate, now, input_tokens=input_tokens, service_tier=tier)
         if bound > input_tokens:  # a host that counts more than we do may bill another tier
             long = catalog.rates(candidate, now, input_tokens=bound, service_tier=tier)
         if rates is None or long is None:
-            rates = catalog.ceiling_rates(now) if self._unpriced == "ceiling" else None
+            ceiling = self._unpriced == "ceiling"
+            rates = catalog.ceiling_rates(now, self._end) if ceiling else None
             return Prices(catalog, candidate, now, rates, rates)
         boundary = catalog.boundary(
             candidate, now, self._end, input_tokens=input_tokens, service_tier=tier
         )
         dearest: Rates | None = rates
-        if boundary is not None or long is not rates:
+        if boundary is not None or long is not rates or tier:
             found = [
-                catalog.dearest(candidate, now, self._end, input_tokens=n, service_tier=tier)
+                catalog.dearest(candidate, now, self._end, input_tokens=n, service_tier=served)
+                for served in dict.fromkeys((tier, ""))
                 for n in (input_tokens, bound)
             ]
             dearest = dearest_of([each for each in found if each is not None])
@@ -133,14 +153,13 @@ class Horizon:
         """
         start = datetime.fromtimestamp(self._hour * _HOUR, UTC)
         rates, long = (
-            self.catalog.rates(candidate, start, input_tokens=n, service_tier=self._tier)
-            for n in (0, _ANY_LENGTH)
+            self.catalog.rates(candidate, start, input_tokens=n) for n in (0, _ANY_LENGTH)
         )
         end = start + _AHEAD
-        change = self.catalog.boundary(candidate, start, end, service_tier=self._tier)
+        change = self.catalog.boundary(candidate, start, end)
         said = () if rates is None else doubts(rates, self.now)
         found = (rates if long is rates else None, change or end, said)
-        self._calm[candidate.endpoint, self._tier, self._hour] = found
+        self._calm[candidate.endpoint, self._hour] = found
         return found
 
 
@@ -150,6 +169,7 @@ def billed(
     *,
     began: datetime,
     ended: datetime,
+    until: datetime,
     input_tokens: int,
     service_tier: str = "",
     unpriced: Unpriced = None,
@@ -157,18 +177,57 @@ def billed(
     """The rates that a finished call is charged at; None where no price is known.
 
     Those of its end, or of its start where the schedule says so or none hold any more. DeepSeek,
-    2025: "the completion timestamp of each request determines its pricing tier".
+    2025: "the completion timestamp of each request determines its pricing tier". `until` is its
+    timeout: an instant outside of the call's own span is taken as the nearest within it, so that
+    nothing is dearer than what was reserved for that span.
     """
+    began = min(began, until)
+    ended = min(max(began, ended), until)
     first = catalog.rates(candidate, began, input_tokens=input_tokens, service_tier=service_tier)
     if first is not None and first.decided_by == "start":
         return first
     last = catalog.rates(candidate, ended, input_tokens=input_tokens, service_tier=service_tier)
     if last is None and first is None and unpriced == "ceiling":
-        return catalog.ceiling_rates(began)
+        return catalog.ceiling_rates(began, until)
     return last or first
 
 
 def tier_of(extra: Mapping[str, Any]) -> str:
-    """The service tier that a request asks for ("batch", "flex", "priority"), "" for none."""
+    """The service tier that a request asks for ("flex", "priority"), "" for the standard one.
+
+    Raises:
+        InvalidRequestError: it is no text, or "batch", which is no tier of live calls.
+    """
     asked = extra.get("service_tier")
-    return asked.lower() if isinstance(asked, str) else ""
+    if asked is None:
+        return ""
+    if not isinstance(asked, str):
+        raise InvalidRequestError(
+            f"service_tier: expected a text such as 'flex', got {type(asked).__name__}",
+            param="service_tier",
+        )
+    tier = _tier(asked)
+    if tier == "batch":
+        raise InvalidRequestError(
+            "service_tier: 'batch' is no tier of live calls, its price is for a host's batch API; "
+            "expected 'flex', 'priority' or none",
+            param="service_tier",
+        )
+    return tier
+
+
+def served_tier(body: Mapping[str, Any]) -> str | None:
+    """The service tier that an answer, or a piece of it, says it was served at; None if none.
+
+    "" is the standard one. A host's words are not shown, so what is no plain word says nothing.
+    """
+    told = body.get("service_tier")
+    plain = isinstance(told, str) and len(told) <= _LONGEST_TIER and told.isascii()
+    if not plain or not told.replace("-", "_").isidentifier():
+        return None
+    return _tier(told)
+
+
+def _tier(word: str) -> str:
+    tier = word.strip().lower()
+    return "" if tier in _STANDARD else tier

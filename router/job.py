@@ -7,9 +7,9 @@ long together is in `classifiers.length.totals`. No prompt is kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from router.budgets import Balance, Hold, holds_for
@@ -21,15 +21,19 @@ from router.errors import InvalidRequestError, RouterError
 from router.forecast import input_bound, size_of
 from router.horizon import Horizon, tier_of
 from router.jobplan import Fit, Item, JobPlan
+from router.money import format_usd
 from router.outlook import Forecast
 from router.services import Services
-from router.turns import Trip, trip
+from router.shown import lasting
+from router.turns import Ahead, Trip, trip
 from router.types import Request
 
 if TYPE_CHECKING:
     from classifiers.length.totals import Part
 
 _LONGEST_TALK = 1000
+_A_DAY = timedelta(days=1)
+_LONGEST_JOB = timedelta(days=366)
 
 
 @dataclass(slots=True)
@@ -46,16 +50,20 @@ def plan_job(
     requests: Iterable[Any],
     make: Callable[[Any, Mapping[str, Any]], Request],
     services: Services,
+    within: timedelta | float | None = None,
 ) -> Generator[Effect, Any, JobPlan]:
     """Decide and forecast every request, without reserving or spending, and add them up.
 
     `requests` are messages, or mappings of the arguments of a call with "messages" and perhaps
-    "turns"; they are taken one by one. `make` checks one. Each is planned as if it came alone.
+    "turns"; they are taken one by one. `make` checks one. Each is planned as if it came alone and
+    now; ceilings hold for calls sent `within` (a span or seconds; a day) from now on.
 
     Raises:
+        InvalidRequestError: `within` is no such span.
         RouterError: as for a single plan; a note says which request.
     """
-    now, adding = services.now(), _Adding()
+    span, now = _span(within), services.now()
+    adding, ahead = _Adding(), Ahead(services.catalog, now, span, services.unpriced)
     known: dict[tuple[str, datetime], Balance] = {}
     for i, given in enumerate(requests):
         try:
@@ -70,13 +78,13 @@ def plan_job(
             planned = decide(request, services, holds, balances, now)
             chosen = services.catalog.candidate(planned.decision.chosen, at=now)
             found = planned.forecast
-            ways = _trip(services, chosen, found, request, turns, now)
+            ways = _trip(services, chosen, found, request, turns, now, ahead)
         except (RouterError, TypeError) as error:
             error.add_note(f"in requests[{i}]")
             raise
         lasting = [(h, known[_account(h)]) for h in holds if not _single(h)]
         adding.add(i, chosen, found, turns, ways, lasting)
-    return adding.total()
+    return adding.total(now, span)
 
 
 class _Adding:
@@ -89,6 +97,8 @@ class _Adding:
         self._mean_tokens = 0.0
         self._purses: dict[Hold, _Purse] = {}
         self._notes: list[str] = []
+        self._said: dict[str, None] = {}
+        self._varies, self._dearer = False, 0.0
 
     def add(
         self,
@@ -109,14 +119,15 @@ class _Adding:
         self._parts += parts
         self._lengths += [Part(output, cap, 1.0, 0.0, basis) for cap in ways.caps]
         self._mean_tokens += sum(means)
-        expected, p90, most = forecast.cost, forecast.cost_p90, forecast.cost_ceiling
+        expected, p90, most = forecast.cost, forecast.cost_p90, None
         if ways.legs is None:
-            expected = p90 = most = None
-        elif turns > 1:
+            expected = p90 = None
+        else:
+            most = sum(leg.ceiling for leg in ways.legs)
+        if ways.legs is not None and turns > 1:
             each = zip(ways.legs, means, strict=True)
             expected = math.ceil(sum(leg.fixed + leg.weight * mean for leg, mean in each))
             p90 = math.ceil(total(parts).p90)
-            most = sum(leg.ceiling for leg in ways.legs)
         self._items.append(
             Item(
                 candidate=candidate.name,
@@ -133,6 +144,12 @@ class _Adding:
                 f"requests[{position}]: turn {ways.fitted + 1} would not fit into the context of "
                 f"{candidate.name} ({candidate.context_tokens:,} tokens): {ways.fitted} counted"
             )
+        self._varies, self._dearer = self._varies or ways.varies, self._dearer + ways.dearer
+        self._said |= dict.fromkeys(f"{candidate.name}: {doubt}" for doubt in ways.doubts)
+        if forecast.straddles is not None:
+            at = forecast.straddles.astimezone(UTC)
+            crossing = f"a call sent now may cross the price boundary at {at:%H:%M} UTC"
+            self._said[f"{candidate.name}: {crossing}"] = None
         for hold, balance in holds:
             purse = self._purses.get(hold)
             if purse is None:
@@ -141,7 +158,7 @@ class _Adding:
             purse.parts += parts
             purse.ceiling += most or 0
 
-    def total(self) -> JobPlan:
+    def total(self, now: datetime, within: timedelta) -> JobPlan:
         """All of it together."""
         from classifiers.length.totals import total
 
@@ -165,10 +182,22 @@ class _Adding:
             cost_p99=p99 if known else None,
             ceiling=sum(i.cost_ceiling or 0 for i in items) if known else None,
             sum_of_p90=sum(i.cost_p90 or 0 for i in items) if known else None,
+            within=within,
             unpriced=tuple(dict.fromkeys(i.candidate for i in items if i.cost is None)),
             budgets=tuple(self._fit(purse, known, p90) for purse in self._purses.values()),
-            notes=tuple(self._notes),
+            notes=(*self._notes, *self._said, *self._later(now, within)),
         )
+
+    def _later(self, now: datetime, within: timedelta) -> Iterator[str]:
+        """What it would cost to send it later, where that differs."""
+        if not (self._varies and within):
+            return
+        start = f"priced as if sent at {now.astimezone(UTC):%H:%M} UTC"
+        if self._dearer >= 1.0:
+            more = format_usd(math.ceil(self._dearer))
+            yield f"{start}; at the dearest hours within {lasting(within)} expect {more} more"
+        else:
+            yield f"{start}; at other hours within {lasting(within)} prices differ, none is higher"
 
     def _fit(self, purse: _Purse, known: bool, p90: int) -> Fit:
         from classifiers.length.totals import total
@@ -192,16 +221,12 @@ def _trip(
     request: Request,
     turns: int,
     now: datetime,
+    ahead: Ahead,
 ) -> Trip:
     from classifiers.spread import capped_mean
 
-    horizon = Horizon(
-        services.catalog,
-        now,
-        request.timeout,
-        service_tier=tier_of(request.extra),
-        unpriced=services.unpriced,
-    )
+    tier, lasts = tier_of(request.extra), request.timeout
+    horizon = Horizon(services.catalog, now, lasts, service_tier=tier, unpriced=services.unpriced)
     bound = input_bound(candidate, forecast.input_tokens, size_of(request))
     question = question_bound = 0
     if turns > 1:
@@ -217,7 +242,24 @@ def _trip(
         bound=bound,
         answer_tokens=capped_mean(forecast.output_tokens, forecast.max_tokens),
         look=lambda tokens, most: horizon.prices(candidate, tokens, most),
+        ahead=lambda tokens, most: ahead.prices(candidate, tier, lasts, tokens, most),
     )
+
+
+def _span(within: timedelta | float | None) -> timedelta:
+    """How long from now on the calls of a job may be sent."""
+    if within is None:
+        return _A_DAY
+    longest = _LONGEST_JOB.total_seconds()
+    seconds = within.total_seconds() if isinstance(within, timedelta) else within
+    number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not number or not 0 <= seconds <= longest:
+        raise InvalidRequestError(
+            f"within: expected a timedelta or seconds, from 0 to {longest:.0f} (366 days), "
+            f"got {within!r}",
+            param="within",
+        )
+    return timedelta(seconds=seconds)
 
 
 def _read(given: Any) -> tuple[Any, int, dict[str, Any]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 
 from classifiers.scores import Quantiles
 from router.money import format_usd, to_usd
 from router.outlook import Forecast
-from router.shown import dollars, grid
+from router.shown import dollars, grid, lasting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +18,8 @@ class Item:
     """One request of a job: who would answer, and its forecast.
 
     Of a conversation `forecast` is its first turn's; `input_tokens` and the costs (pico-dollars,
-    None without a known price) are those of all its `turns`.
+    None without a known price) are those of all its `turns`. `cost_ceiling` holds for calls sent
+    within the job's span, `forecast.cost_ceiling` for one that is sent now.
     """
 
     candidate: str
@@ -68,10 +70,12 @@ class Fit:
 class JobPlan:
     """What many requests would take together, forecast without spending.
 
-    `cost` is expected, `cost_p10` to `cost_p99` are quantiles of the total, `ceiling` is the sum
-    of the ceilings; `sum_of_p90` stands beside for comparison. All are pico-dollars, and None
-    where the price of a candidate in `unpriced` is not known. `tokens` is the total output,
-    `input_tokens` the total input expected. As text, it is its table.
+    `cost` is expected, `cost_p10` to `cost_p99` are quantiles of the total, both as if all were
+    sent now; `ceiling` is the sum of the ceilings of calls sent at any time `within` from now on,
+    each answered once by the candidate chosen; `sum_of_p90` stands beside for comparison. All are
+    pico-dollars, and None where the price of a candidate in `unpriced` is not known. `tokens` is
+    the total output, `input_tokens` the total input expected. `notes` say what is to be said of
+    the prices, and which turns were left out. As text, it is its table.
     """
 
     requests: tuple[Item, ...]
@@ -84,6 +88,7 @@ class JobPlan:
     cost_p99: int | None
     ceiling: int | None
     sum_of_p90: int | None
+    within: timedelta
     unpriced: tuple[str, ...] = ()
     budgets: tuple[Fit, ...] = ()
     notes: tuple[str, ...] = ()
@@ -115,12 +120,18 @@ class JobPlan:
 
     @property
     def ceiling_usd(self) -> Decimal | None:
-        """The most in USD that all of it can cost."""
+        """The most in USD that all of it can cost if each call is sent `within`, and answered
+        once by the candidate chosen: a second answer, as of a cascade, is not in it.
+        """
         return _usd(self.ceiling)
 
     @property
     def sum_of_p90_usd(self) -> Decimal | None:
-        """The sum of each request's own p90 in USD: as a rule more than the total's p90."""
+        """The sum of each request's own p90 in USD, for comparison.
+
+        The total's p90 is usually below it for many independent answers; it need not be where
+        tails are heavy, or answers are long together.
+        """
         return _usd(self.sum_of_p90)
 
     @property
@@ -158,6 +169,7 @@ class JobPlan:
             f"tokens: {self.input_tokens:,} in, {self.tokens.mean:,.0f} out expected, "
             f"p90 {self.tokens.p90:,.0f}"
         )
+        lines.append(f"ceilings: of calls sent within {lasting(self.within)}")
         return "\n".join([*lines, *map(str, self.budgets), *(f"note: {n}" for n in self.notes)])
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard
 
 from classifiers.prompt import Prompt
-from classifiers.scores import Score
+from classifiers.scores import Quantiles, Score
 from router.errors import ConfigError, RouterError, ScorerError
+
+_OPTIONAL = frozenset({"base", "base_tokens", "visible_tokens"})
+_IN_ORDER = "p10 <= p50 <= p90 <= p99 and a mean, finite and 0 or more"
 
 
 class Scorer(Protocol):
@@ -109,24 +112,79 @@ def scores_of(
     except RouterError:
         raise
     except Exception as error:  # a scorer is anybody's code
-        raise ScorerError(f"the scorer failed: {type(error).__name__}: {error}") from error
+        # Its words may hold the prompt: they are in the cause only.
+        raise ScorerError(f"the scorer failed: {type(error).__name__}") from error
     for profile in profiles:
         _check(found.get(profile) if isinstance(found, Mapping) else None, profile)
     return asked if learns(scorer) or observes(scorer) else None, found
 
 
 def _check(score: object, profile: str) -> None:
+    """Raise ScorerError where a part of the score is none, naming it; the request's hot path."""
     if not isinstance(score, Score):
-        raise ScorerError(f"the scorer answered no Score for {profile!r} but {score!r}")
-    for p in (score.p_correct, *score.draws, *(() if score.base is None else (score.base,))):
-        if not 0.0 <= p <= 1.0:
-            raise ScorerError(f"the scorer answered P(correct) {p!r} for {profile!r}, not 0 to 1")
-    for tokens in (score.output_tokens, score.reasoning_tokens, score.visible_tokens):
-        if tokens is None:
+        raise ScorerError(
+            f"the scorer answered no Score for {profile!r} but {type(score).__name__}"
+        )
+    try:
+        output, visible, tokens = score.output_tokens, score.visible_tokens, score.base_tokens
+        if not (
+            0.0 <= score.p_correct <= 1.0
+            and 0.0 <= score.known <= 1.0
+            and score.tokens_calls >= 0
+            and (score.base is None or 0.0 <= score.base <= 1.0)
+            and (tokens is None or 0.0 <= tokens < math.inf)
+            and _sound(output)
+            and _sound(score.reasoning_tokens)
+            and (visible is None or _sound(visible))
+        ):
+            raise _wrong(score, profile)
+        for p in score.draws:
+            if not 0.0 <= p <= 1.0:
+                raise _wrong(score, profile)
+    except (AttributeError, TypeError, ValueError):
+        raise _wrong(score, profile) from None
+
+
+def _sound(q: Quantiles) -> bool:
+    return 0.0 <= q.p10 <= q.p50 <= q.p90 <= q.p99 < math.inf and 0.0 <= q.mean < math.inf
+
+
+def _wrong(score: Score, profile: str) -> ScorerError:
+    """The error that names the first part which is wrong, and what it should be."""
+    shares = {"p_correct": score.p_correct, "known": score.known, "base": score.base}
+    lengths = ("output_tokens", "reasoning_tokens", "visible_tokens")
+    checks: list[tuple[str, object, Callable[[Any], bool], str]] = [
+        *((name, value, _is_share, "from 0 to 1") for name, value in shares.items()),
+        ("tokens_calls", score.tokens_calls, lambda n: n >= 0, "0 or more"),
+        ("base_tokens", score.base_tokens, lambda n: 0.0 <= n < math.inf, "finite, 0 or more"),
+        *((name, getattr(score, name), _sound, _IN_ORDER) for name in lengths),
+        ("draws", score.draws, lambda draws: all(map(_is_share, draws)), "each from 0 to 1"),
+    ]
+    for name, value, right, expected in checks:
+        if value is None and name in _OPTIONAL:
             continue
-        for n in (tokens.p10, tokens.p50, tokens.p90, tokens.p99, tokens.mean):
-            if not 0.0 <= n < math.inf:
-                raise ScorerError(f"the scorer answered {n!r} output tokens for {profile!r}")
+        try:
+            fine = right(value)
+        except (AttributeError, TypeError, ValueError):
+            fine = False
+        if not fine:
+            # Numbers are shown; what else a scorer puts there may hold the prompt.
+            got = [value]
+            if isinstance(value, Quantiles):
+                got = [value.p10, value.p50, value.p90, value.p99, value.mean]
+            elif isinstance(value, (tuple, list)):
+                got = [p for p in value if not (isinstance(p, (int, float)) and _is_share(p))][:1]
+            shown = ", ".join(
+                repr(n) if isinstance(n, (int, float)) else type(n).__name__ for n in got
+            )
+            return ScorerError(
+                f"the scorer answered {name} {shown} for {profile!r}; expected {expected}"
+            )
+    return ScorerError(f"the scorer answered no sound Score for {profile!r}")
+
+
+def _is_share(p: float) -> bool:
+    return 0.0 <= p <= 1.0
 
 
 def _missing(scorer: Scorer) -> list[str]:

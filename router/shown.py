@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from html import escape
 
 from policies.types import Decision
@@ -59,6 +60,15 @@ def rests_on(forecast: Forecast) -> str:
 def dollars(pico: int | None) -> str:
     """An amount of pico-dollars; what is not known is never zero."""
     return _UNKNOWN if pico is None else format_usd(pico)
+
+
+def lasting(span: timedelta) -> str:
+    """A span of time in a word or two: "24 h", "7 days", "90 s"."""
+    seconds = span.total_seconds()
+    for unit, name, least in ((86_400, "days", 172_800), (3600, "h", 3600), (60, "min", 120)):
+        if seconds >= least and seconds % unit == 0:
+            return f"{seconds // unit:.0f} {name}"
+    return f"{seconds:g} s" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -2,16 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from router.catalog import Candidate, Rates
+from router.catalog import Candidate, Catalog, Rates
 from router.forecast import cacheable
-from router.horizon import Prices
+from router.horizon import Horizon, Prices, Unpriced
 from router.outlook import Forecast
 from router.pricing import ceiling
 
+if TYPE_CHECKING:
+    from router.catalog.schema import Rate
+
 _MILLION = 10**6
+
+
+class Ahead:
+    """The prices that the calls of a job may meet if each is sent within a span from now on.
+
+    Looking hours ahead takes long; a job's many requests ask the same few questions.
+    """
+
+    def __init__(
+        self, catalog: Catalog, now: datetime, within: timedelta, unpriced: Unpriced
+    ) -> None:
+        self._catalog, self._now, self._within, self._unpriced = catalog, now, within, unpriced
+        self._horizons: dict[tuple[str, float], Horizon] = {}
+        self._steps: dict[str, list[int]] = {}
+        self._known: dict[tuple[str, str, float, int, int], Prices] = {}
+
+    def prices(
+        self, candidate: Candidate, tier: str, timeout: float, tokens: int, most: int
+    ) -> Prices:
+        """As of `Horizon.prices`, for a call that may be sent at the end of the span."""
+        steps = self._steps.get(candidate.endpoint)
+        if steps is None:
+            rows = self._catalog.rows(candidate, self._now)
+            steps = sorted({step for row in rows for step in _steps(row.rate)})
+            self._steps[candidate.endpoint] = steps
+        lengths = bisect_left(steps, tokens), bisect_left(steps, most)
+        key = candidate.endpoint, tier, timeout, *lengths
+        found = self._known.get(key)
+        if found is None:
+            horizon = self._horizons.get((tier, timeout))
+            if horizon is None:
+                seconds = self._within.total_seconds() + timeout
+                horizon = self._horizons[tier, timeout] = Horizon(
+                    self._catalog,
+                    self._now,
+                    seconds,
+                    service_tier=tier,
+                    unpriced=self._unpriced,
+                )
+            found = self._known[key] = horizon.prices(candidate, tokens, most)
+        return found
+
+
+def _steps(rate: Rate) -> Iterator[int]:
+    """Lengths of input from which on a row has other prices, whatever the service tier."""
+    for prices in (rate, rate.batch, rate.flex, rate.priority):
+        if prices is not None:
+            yield from (tier.above_input_tokens for tier in prices.tiers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +85,17 @@ class Leg:
 class Trip:
     """All answers of a conversation, and the input tokens expected of all its calls.
 
-    `legs` are None where the price is not known. `fitted` turns fit into the context.
+    `legs` are None where the price is not known. `fitted` turns fit into the context. `varies`
+    says that the price changes within the span that the ceilings are for, `dearer` how much more
+    (pico-dollars) is expected at its dearest; `doubts` is what is to be said of the price itself.
     """
 
     legs: tuple[Leg, ...] | None
     caps: tuple[int, ...]
     input_tokens: float
+    varies: bool = False
+    dearer: float = 0.0
+    doubts: tuple[str, ...] = ()
 
     @property
     def fitted(self) -> int:
@@ -54,6 +113,7 @@ def trip(
     bound: int,
     answer_tokens: float,
     look: Callable[[int, int], Prices],
+    ahead: Callable[[int, int], Prices],
 ) -> Trip:
     """What `turns` turns take, of which `forecast` is the first.
 
@@ -61,7 +121,8 @@ def trip(
     What the host has read before comes from its cache where it has one; each answer is new to it
     once. `answer_tokens` are those expected of an answer; `bound` and `question_bound` are the
     most that the first turn and a question can be billed as; `look` gives the prices of so many
-    input tokens, and so many at most.
+    input tokens, and so many at most, for a call sent now, `ahead` those until the last call can
+    end, which the ceilings are for.
     """
     visible = _visible_share(forecast)
     step = question_tokens + visible * answer_tokens
@@ -69,7 +130,9 @@ def trip(
     inputs: list[float] = []
     caps: list[int] = []
     rates: list[Rates | None] = []
+    worst: list[Rates | None] = []
     ceilings: list[int | None] = []
+    varies, doubts = False, dict[str, None]()
     for k in range(turns):
         tokens = forecast.input_tokens + k * step
         room = candidate.context_tokens - int(tokens)
@@ -77,22 +140,34 @@ def trip(
             break
         cap = min(forecast.max_tokens, room)
         most = max(bound, min(bound + k * most_step, candidate.context_tokens - 1))
-        prices = look(int(tokens), most)
-        dearest = prices.dearest
+        prices, later = look(int(tokens), most), ahead(int(tokens), most)
+        dearest = later.dearest
         inputs.append(tokens)
         caps.append(cap)
         rates.append(prices.at(forecast.priced_at or prices.now) or prices.rates)
+        worst.append(ahead(int(tokens), int(tokens)).dearest)  # `most` may be of a dearer length
         ceilings.append(None if dearest is None else ceiling(most, cap, dearest))
-    known = [r for r in rates if r is not None]
+        varies = varies or later.boundary is not None
+        doubts |= dict.fromkeys((*prices.doubts, *later.doubts))
+    known, dear = ([r for r in each if r is not None] for each in (rates, worst))
     sure = [c for c in ceilings if c is not None]
-    legs = None
-    if len(known) == len(rates) == len(sure):
-        again = _read_again(candidate, inputs, known)
-        legs = tuple(
-            _leg(k, forecast, question_tokens, visible, caps[k], sure[k], known, again)
-            for k in range(len(caps))
+    if not len(known) == len(dear) == len(rates):
+        return Trip(None, tuple(caps), sum(inputs), doubts=tuple(doubts))
+
+    def legs(rates: list[Rates]) -> tuple[Leg, ...]:
+        again = _read_again(candidate, inputs, rates)
+        each = range(len(caps))
+        return tuple(
+            _leg(k, forecast, question_tokens, visible, caps[k], sure[k], rates, again)
+            for k in each
         )
-    return Trip(legs, tuple(caps), sum(inputs))
+
+    found, dearer = legs(known), 0.0
+    if varies:
+        for leg, dear_leg in zip(found, legs(dear), strict=True):
+            dearer += dear_leg.fixed - leg.fixed
+            dearer += (dear_leg.weight - leg.weight) * min(answer_tokens, leg.cap)
+    return Trip(found, tuple(caps), sum(inputs), varies, max(0.0, dearer), tuple(doubts))
 
 
 def _leg(

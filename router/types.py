@@ -223,9 +223,18 @@ class Route:
         return self.candidate.rpartition("@")[2]
 
     @property
-    def total_cost_usd(self) -> Decimal:
-        """USD of all attempts together, failed ones that were charged included."""
-        return to_usd(sum(a.cost.pico for a in self.attempts if a.cost))
+    def total_cost_usd(self) -> Decimal | None:
+        """USD of all attempts together, failed ones that were charged included.
+
+        None where the price of any that was charged is not known.
+        """
+        total = 0
+        for attempt in self.attempts:
+            cost = attempt.cost
+            if attempt.usage is not None and (cost is None or not (cost.rates_id or cost.pico)):
+                return None
+            total += 0 if cost is None else cost.pico
+        return to_usd(total)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,6 +112,11 @@ def test_what_a_candidate_sends():
         ("deepseek-v3.2@deepseek", "2026-04-24T00:00", "deepseek-v3.2@deepinfra"),
         ("deepseek-v3.2-speciale@deepseek", "2025-12-15T15:59", "deepseek-v3.2-speciale@azure"),
         ("deepseek-v3.2@vertex", "2026-10-21T00:00", "deepseek-v3.2@deepinfra"),
+        (
+            "deepseek/deepseek-v3.2-speciale",
+            "2026-05-29T00:00",
+            "deepseek-v3.2-speciale@azure",
+        ),
     ],
 )
 def test_retired_names_say_when_and_what_now(name, when, successor):

@@ -5,8 +5,12 @@ from datetime import date, timedelta
 import pytest
 from catalogs import by_clock, exchange, rate, small, utc
 
+from classifiers.scores import Quantiles, Score
+from policies import cheapest
+from router import Client
 from router.catalog import Catalog
 from router.catalog.check import check
+from router.testing import FakeClock
 
 NOW = utc("2026-11-22T00:00")
 FRESH = "2026-11-21"
@@ -71,9 +75,9 @@ def test_stale_rows():
     )
     names = [name for kind, name, _ in found(catalog, days=60) if kind == "stale"]
     assert names == [
-        "m@h/2026-01-01T00:00:00+00:00",
-        "m@h/2027-01-01T00:00:00+00:00",
-        "CNY/2025-01-01T00:00:00+00:00",
+        "m@h/2026-01-01",
+        "m@h/2027-01-01",
+        "CNY/2025-01-01",
     ]
     assert found(catalog, days=200) == []
 
@@ -83,7 +87,7 @@ def test_the_edge_of_stale():
     catalog = small(rate(checked=date(2026, 9, 23)))
     assert found(catalog, days=60) == []
     ((kind, _, says),) = found(catalog, NOW + timedelta(days=1), days=60)
-    assert (kind, says) == ("stale", "[[rate]] last checked on 2026-09-23: compare with list")
+    assert (kind, says) == ("stale", "[[rate]] last checked on 2026-09-23: compare with s")
 
 
 @pytest.mark.parametrize(
@@ -115,9 +119,9 @@ def test_retirements():
     )
     findings = [f for f in found(catalog) if f[0] != "unpriced"]
     assert findings == [
-        ("retiring", "soon@h", "retires at 2026-12-24; use m"),
-        ("retiring", "lone@h", "retires at 2026-12-25; no successor is named"),
-        ("retired", "gone@h", "retired at 2026-06-01, no successor is named"),
+        ("retiring", "soon@h", "retires at 2026-12-24; use m from then on"),
+        ("retiring", "lone@h", "retires at 2026-12-25; name a successor"),
+        ("retired", "gone@h", "retired at 2026-06-01: name a successor"),
     ]
 
 
@@ -145,7 +149,43 @@ def test_withdrawn_after_it_came_into_force():
     late = rate(valid_from="2026-03-01", withdrawn="2026-04-01", input="9")
     plan = rate(valid_from="2026-03-02", known_since="2026-02-01", withdrawn="2026-02-09")
     findings = found(small(rate(), late, plan))
-    assert [(kind, name) for kind, name, _ in findings] == [
-        ("withdrawn", "m@h/2026-03-01T00:00:00+00:00")
-    ]
+    assert [(kind, name) for kind, name, _ in findings] == [("withdrawn", "m@h/2026-03-01")]
     assert "write valid_to instead" in findings[0][2]
+
+
+class Fixed:
+    """Every answer takes about 100 tokens."""
+
+    def score(self, prompt, profiles, *, tenant=""):
+        lengths, none = Quantiles(50, 100, 300, 400, 120), Quantiles(0, 0, 0, 0, 0)
+        return {name: Score(0.5, lengths, none, "trained") for name in profiles}
+
+
+@pytest.mark.parametrize(
+    ("at", "name", "notes"),
+    [
+        ("2026-11-22T12:00", "deepseek-v3.2@deepinfra", []),
+        ("2027-03-21T23:59", "deepseek-v3.2@deepinfra", []),
+        ("2027-03-22T00:00", "deepseek-v3.2@deepinfra", ["last checked on 2026-11-21"]),
+        ("2027-06-15T12:00", "deepseek-v3.2@deepinfra", ["last checked on 2026-11-21"]),
+        (
+            "2027-06-15T02:00",
+            "deepseek-flash@deepseek",
+            ["last checked on 2026-11-21", "the list of holidays has ended"],
+        ),
+    ],
+)
+def test_what_a_plan_says_of_shipped_prices_later_on(at, name, notes):
+    """A price checked more than 120 days ago is said to be old, in every forecast of it."""
+    with Client(
+        ledger=":memory:",
+        scorer=Fixed(),
+        policy=cheapest(),
+        now=FakeClock(utc(at)),
+        keys={"deepinfra": "k", "deepseek": "k"},
+    ) as client:
+        plan = client.plan([{"role": "user", "content": "Which colour is snow?"}], model=name)
+    said = [note for note in plan.forecast.notes if "price" in note]
+    assert len(said) == len(notes)
+    assert all(text in note for text, note in zip(notes, said, strict=True))
+    assert plan.forecast.cost_usd > 0

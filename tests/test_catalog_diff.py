@@ -1,6 +1,7 @@
 """What differs between two catalogues or instants, on values and on the command line."""
 
 import json
+import re
 from decimal import Decimal
 
 import pytest
@@ -104,6 +105,10 @@ def test_diff_on_the_command_line(cli, tmp_path):
     code, out, _ = cli("diff", "2026-08-01", "2026-11-22", "v4-pro@deepseek")
     assert code == 0
     assert "+51.7%" in out and "deepinfra" not in out
+    assert out.startswith("\nUSD per million tokens at 2026-08-01 00:00 and 2026-11-22 00:00 UTC")
+    assert "hours: any hour -> off-peak" in out
+    assert "hours: off-peak -> peak" in cli("diff", "2026-11-20", "2026-11-20T01:30Z", "flash")[1]
+    assert "retired at 2026-10-21" in cli("diff", "2026-08-01", "2026-11-22", "vertex")[1]
     path = tmp_path / "mine.toml"
     path.write_text(OVERLAY)
     found = json.loads(cli("diff", "shipped", str(path), "--json")[1])
@@ -126,6 +131,14 @@ def test_check_on_the_command_line(cli):
     at = ("--at", "2026-11-22")
     code, out, _ = cli("check", *at)
     assert code == 0 and "ends on 2026-12-31" in out
+    assert re.search(r"^  calendar  cn-holidays .* deepseek\.toml:\d+$", out, re.MULTILINE)
+    assert re.search(
+        r"^1 calendar, \d+ unpriced \(--skip KIND leaves one out\)$", out, re.MULTILINE
+    )
+    old = cli("check", "--at", "2027-02-01")[1]
+    (line,) = re.findall(r"^.* deepseek-v3\.2@novita/2025-12-01 .*$", old, re.MULTILINE)
+    assert "last checked on 2026-11-21: compare with LiteLLM 1.109.1 novita/" in line
+    assert re.search(r" v32\.toml:\d+$", line)
     assert cli("check", *at, "--strict")[0] == 1
     code, out, _ = cli("check", *at, "--strict", "--skip", "unpriced", "--skip", "calendar")
     assert code == 0 and "nothing to look at" in out
@@ -139,6 +152,11 @@ def test_history_on_the_command_line(cli):
     code, out, _ = cli("show", "v4-pro@deepseek", "--history", "--sources", *at)
     assert code == 0
     assert "withdrawn 2026-09-11" in out and "PR 6904" in out
+    # From when, since when known, and prices in columns of their own.
+    assert re.search(r"2026-05-31T16:00Z +0\.435 +0\.003625 +0\.87  USD +2026-05-22   past", out)
+    prices = [line for line in out.splitlines() if "USD" in line]
+    assert len({line.index("USD") for line in prices}) == 1
+    assert len({re.search(r"\S  USD", line).start() for line in prices}) == 1  # set to the right
     rows = json.loads(cli("show", "v4-pro@deepseek", "--history", "--json", *at)[1])
     states = [row["state"] for row in rows]
     assert states == ["past"] * 5 + ["in force"] * 2 + ["withdrawn 2026-09-11"] * 2

@@ -80,7 +80,7 @@ def test_a_limit_is_used_in_part_and_less_surely() -> None:
 def test_more_words_are_more_tokens() -> None:
     """In any unit."""
     for unit in ("words", "sentences", "paragraphs", "pages"):
-        found = [asked_length(f"Write {n} {unit} about bees.") for n in (2, 5, 20, 300)]
+        found = [asked_length(f"Write {n} {unit} about bees.") for n in (2, 5, 9, 12)]
         logs = [asked.log_tokens for asked in found]
         assert logs == sorted(set(logs))
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from classifiers.length import histories as module
+from classifiers.length.correction import Extra
 from classifiers.length.histories import ENOUGH, Histories
-from classifiers.length.history import Extra
 from classifiers.spread import Z90, Z99
 
 KNOTS = (5.0 - Z90 * 0.5, 5.0, 5.0 + Z90 * 0.5, 5.0 + Z99 * 0.5)

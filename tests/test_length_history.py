@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.length.history import HEAD_ROWS, WINDOW, Extra, History
+from classifiers.length.correction import Extra
+from classifiers.length.history import HEAD_ROWS, WINDOW, History
 from classifiers.spread import MAX_LOG_TOKENS, Z90, Z99, ordered
 
 CENTRE, SPREAD = 5.5, 0.6
@@ -172,5 +173,20 @@ def test_any_calls_leave_forecasts_finite_and_in_order(calls) -> None:
             found = history.corrected(*asked[:2])
             assert all(math.isfinite(knot) for knot in found)
             assert found == ordered(*found)
-    again = History.from_state(history.state())
-    assert again.corrected(*calls[0][:2]) == history.corrected(*calls[0][:2])
+    if history.calls:
+        again = History.from_state(history.state())
+        assert again.corrected(*calls[0][:2]) == history.corrected(*calls[0][:2])
+
+
+@pytest.mark.parametrize("cap", [1, 30, 100, 400])
+def test_answers_all_cut_alike_do_not_feed_on_themselves(cap) -> None:
+    """Thousands of calls at one short `max_tokens`: forecasts stay near what is known."""
+    history = History()
+    knots = tuple(math.log1p(n) for n in (40.0, 90.0, 200.0, 500.0))
+    extra = Extra(0.0, 0.0, 0.0, 0.0)
+    for _ in range(2000):
+        history.observe(knots, extra, math.log1p(cap), truncated=True)
+    _, p50, _, p99 = (math.expm1(knot) for knot in history.corrected(knots, extra))
+    assert history.seen == 2000
+    assert p50 < 3 * max(90, cap)
+    assert p99 < 3 * max(500, 3 * cap)

@@ -55,7 +55,7 @@ def test_forecasts_rest_on_calls_after_twenty_of_them() -> None:
     own, other = (scored(scorer, route=route) for route in ("tickets", "letters"))
     assert (own.tokens_basis, own.tokens_calls) == ("route", 40)
     assert (other.tokens_basis, other.tokens_calls) == ("pooled", 40)
-    assert own.output_tokens.p50 == pytest.approx(2003, rel=0.15)
+    assert own.output_tokens.p50 == pytest.approx(2003, rel=0.3)
     assert other.output_tokens.p50 == pytest.approx(2003, rel=0.3)
     assert before.output_tokens.p50 < 500
     assert scored(scorer, "gpt-4o") == scored(load_default(), "gpt-4o")
@@ -180,7 +180,7 @@ def test_counts_that_cannot_be_are_refused() -> None:
     scorer = load_default()
     for output, reasoning in ((-1, None), (float("nan"), None), (float("inf"), None), (5, 6),
                               (5, -1)):  # fmt: skip
-        with pytest.raises(ValueError, match="output_tokens of zero or more"):
+        with pytest.raises(ValueError, match=r"whole number of tokens|part of"):
             scorer.observe(TICKET, CHAT, output, reasoning_tokens=reasoning)
     with pytest.raises(ValueError, match="profile: expected a text"):
         scorer.observe(TICKET, 3, 5)

@@ -58,7 +58,7 @@ def test_what_varies_by_itself_evens_out() -> None:
         assert 100 * one.p10 < q.p10 < q.p50 < q.p90 < 100 * one.p90
         assert q.mean == pytest.approx(100 * one.mean, rel=0.03)
     widths = [(q.p90 - q.p10) / q.p50 for q in found.values()]
-    assert widths[0] > 1.2 * widths[1] > 1.2 * 1.2 * widths[2]
+    assert widths[0] > 1.05 * widths[1] > 1.5 * widths[2]
     assert found["route"].p90 < 1.4 * found["route"].p50
 
 
@@ -76,18 +76,15 @@ def test_the_mean_is_the_sum_of_means(n, basis) -> None:
         assert total(some).mean == pytest.approx(sum(means), rel=1e-9)
 
 
-@pytest.mark.parametrize("factor", [0.8, 1.25])
-def test_a_calibrated_mean_moves_the_total(factor) -> None:
-    """Heads whose mean is corrected by a factor: the total follows the mean that is told."""
+def test_a_told_mean_moves_the_mean_alone() -> None:
+    """Heads whose mean is corrected by a factor: quantiles stay those of the quantiles."""
     some = parts(50)
     told = [
-        part._replace(tokens=replace(part.tokens, mean=factor * part.tokens.mean)) for part in some
+        part._replace(tokens=replace(part.tokens, mean=0.8 * part.tokens.mean)) for part in some
     ]
     found, plain = total(told), total(some)
-    for one, two in zip(figures(found), figures(plain), strict=True):
-        assert one / two == pytest.approx(factor, rel=0.01)
-    capped = [part._replace(cap=100.0) for part in told]
-    assert total(capped).p99 <= 50 * 100.0 + 1e-6
+    assert found.mean == pytest.approx(0.8 * plain.mean)
+    assert figures(found)[:4] == figures(plain)[:4]
 
 
 @settings(max_examples=30)

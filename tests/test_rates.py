@@ -269,3 +269,22 @@ def test_unknown_zone_is_refused():
     """A zone that does not exist is refused when the file is read, not when a price is asked."""
     with pytest.raises(CatalogError, match="expected a zone such as 'Asia/Shanghai'"):
         small(schedule=[{"name": "s", "zone": "Asia/Pekin", "hours": ["00:00-24:00"]}])
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "prices"),
+    [
+        ("deepseek-v3.2@openrouter", "2026-10-18T23:59:59", "0.2288 0.02288 0.3432"),
+        ("deepseek-v3.2@openrouter", "2026-10-19T00:00", "0.28 0.028 0.42"),
+        ("deepseek-v3.2@openrouter", "2026-11-08T23:59:59", "0.28 0.028 0.42"),
+        ("deepseek-v3.2@openrouter", "2026-11-09T00:00", "0.26 0.13 0.38"),
+        ("deepseek-v3.2-speciale@openrouter", "2026-05-14T23:59:59", "0.27 0.27 0.41"),
+        ("deepseek-v3.2-speciale@openrouter", "2026-05-15T00:00", "0.287 0.058 0.431"),
+        ("deepseek-v3.2-speciale@openrouter", "2026-05-29T00:00", ""),
+    ],
+)
+def test_openrouter_s_dated_prices(name, at, prices):
+    """Each of OpenRouter's prices holds from its day on; none after the model was taken off."""
+    rates = Catalog.default().rates(name, datetime.fromisoformat(at).replace(tzinfo=UTC))
+    quoted = [] if rates is None else [rates.input, rates.cache_read, rates.output]
+    assert quoted == [to_pico(price) for price in prices.split()]

@@ -29,13 +29,20 @@ _NUMBERS = {word: n for n, word in enumerate(_ORDER.split()) if n} | {
     "twelve": 12,
     "fifteen": 15,
     "twenty": 20,
+    "thirty": 30,
     "fifty": 50,
-    "hundred": 100,
 }
-_THERE = ("the", "these", "those", "first", "last", "next", "my", "his")
+_TIMES = {"hundred": 100, "thousand": 1000}
+_NUMBER = (
+    r"(?:\d{1,4}(?:-| to | or ))?(?<![\d,.])(?P<n>\d{1,3}(?:,\d{3})+|\d{1,5})(?![\d,.]\d)|"
+    rf"(?P<w>{'|'.join(sorted(_NUMBERS, key=len, reverse=True))})(?: (?P<t>hundred|thousand))?"
+)
+_THERE = (
+    "the", "these", "those", "this", "that", "first", "last", "next", "my", "his", "her", "our",
+    "their", "your", "following", "above", "below", "each of",
+)  # fmt: skip
 _KNOWN = "".join(rf"(?<!\b{word} )" for word in _THERE)
-"""What is spoken of as being there is not asked for: "explain the 3 pages"."""
-_NUMBER = rf"(?P<n>\d{{1,5}}|{'|'.join(sorted(_NUMBERS, key=len, reverse=True))})"
+"""What is spoken of as being there is not asked for: "explain the 3 pages", "each of 5"."""
 _UNITS: dict[str, tuple[float, float]] = {
     "word": (1.35, 0.35),
     "sentence": (26.0, 0.5),
@@ -47,21 +54,35 @@ _UNITS: dict[str, tuple[float, float]] = {
 }
 """Tokens of one, and the spread of log tokens. A word: measured with DeepSeek's vocabulary on
 English prose; the others are usual lengths in words, assumed; so are all spreads."""
-_VERBS = (
-    "write|summari[sz]e|explain|describe|answer|respond|reply|tell|draft|compose|define|outline"
-    "|translate|rewrite|shorten|give|create|generate|provide|discuss|compare|introduce"
+_MAKES = (
+    "write|answer|respond|reply|tell|draft|compose|define|outline|give|create|generate|provide"
+    "|introduce"
 )
-_LENGTH = re.compile(
-    rf"\b(?:{_VERBS})\b[^.?!\n]{{0,160}}?\b"
-    r"(?:(?P<most>at most|no more than|up to|under|less than|fewer than|within|maximum of|max)"
-    rf"|in|with|using|exactly|about|around|roughly|of|as|a|an)? ?(?:just |only )?{_KNOWN}{_NUMBER}"
-    r"[- ](?:short |brief |key |bullet )?"
-    r"(?P<unit>word|sentence|bullet|example|paragraph|page)s?\b"
+_TAKES = "summari[sz]e|explain|describe|translate|rewrite|shorten|discuss|compare"
+_UNIT = (
+    r"[- ](?:short |brief |key |bullet )?(?P<unit>word|sentence|bullet|example|paragraph|page)s?\b"
+)
+_MOST = r"(?P<most>at most|no more than|up to|under|less than|fewer than|within|maximum of|max)"
+_MADE = re.compile(
+    rf"\b(?:{_MAKES})\b[^.?!\n]{{0,160}}?\b"
+    rf"(?:{_MOST}|in|with|using|exactly|about|around|roughly|of|as|a|an)? ?(?:just |only )?{_KNOWN}"
+    rf"(?:{_NUMBER}){_UNIT}"
+)
+_TAKEN = re.compile(
+    rf"\b(?:{_TAKES})\b[^.?!\n]{{0,160}}?\b"
+    rf"(?:{_MOST}|in|with|using|to) (?:just |only |exactly |about |around |roughly )?{_KNOWN}"
+    rf"(?:{_NUMBER}){_UNIT}"
+)
+"""What takes a text may speak of that text's length: "sum up a 300-page book in 5 sentences"."""
+_FIRST = re.compile(
+    rf"(?:^|[.?!:\n] ?)(?:{_MOST}|in|with|using) (?:{_NUMBER}){_UNIT}(?: or \w+)?,"
 )
 _LIST = re.compile(
     rf"(?:^|[.?!:\n] ?|please |can you |could you )(?:list|name|suggest|give me|give) "
-    rf"(?:the |me )?(?:top )?{_NUMBER} "
+    rf"(?:the |me )?(?:top )?(?:{_NUMBER}) "
 )
+_LONGEST, _LONG_SPREAD = 8000.0, 0.8
+"""Tokens that an answer comes to at most without being asked again; assumed."""
 _AT_MOST = 0.75
 """Of a limit this much is used, as a rule; assumed."""
 _SCHEMA_SHARE = 0.2
@@ -94,14 +115,16 @@ def asked_length(prompt: Prompt | str) -> Asked | None:
 
 
 def _in_words(text: str) -> Asked | None:
-    if match := _LENGTH.search(text):
+    if match := _FIRST.search(text) or _TAKEN.search(text) or _MADE.search(text):
         per, spread = _UNITS[match["unit"]]
-        count = _count(match["n"])
         share = _AT_MOST if match["most"] else 1.0
-        return _asked(max(1.0, count * per * share), spread + (0.2 if match["most"] else 0.0))
+        tokens = _count(match) * per * share
+        if tokens > _LONGEST:
+            return _asked(_LONGEST, _LONG_SPREAD)
+        return _asked(tokens, spread + (0.2 if match["most"] else 0.0))
     if match := _LIST.search(text):
         per, spread = _UNITS["item"]
-        return _asked(max(1.0, _count(match["n"]) * per), spread)
+        return _asked(min(_count(match) * per, _LONGEST), spread)
     return None
 
 
@@ -109,5 +132,7 @@ def _asked(tokens: float, spread: float) -> Asked:
     return Asked(math.log1p(tokens), spread)
 
 
-def _count(text: str) -> int:
-    return max(1, int(text) if text.isdigit() else _NUMBERS[text])
+def _count(match: re.Match[str]) -> int:
+    if match["n"]:
+        return max(1, int(match["n"].replace(",", "")))
+    return _NUMBERS[match["w"]] * _TIMES.get(match["t"] or "", 1)

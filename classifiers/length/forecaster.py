@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from classifiers.length.histories import Histories
-from classifiers.length.history import Extra
+from classifiers.length.correction import Extra
+from classifiers.length.histories import ENOUGH, Histories
 from classifiers.length.shipped import Foretold, LengthPrior, LengthProfile
 from classifiers.placement import THINKING_SUFFIX, Placements
 from classifiers.prior import PRIOR, PRIOR_THINKING, Prior, Seen
+from classifiers.reading import Reading
 from classifiers.scores import Quantiles
-from classifiers.spread import quantiles_of
+from classifiers.spread import MAX_LOG_TOKENS, quantiles_of
 
 if TYPE_CHECKING:
-    from classifiers.runtime import Reading
     from classifiers.store import Weights
 
 _CHARS, _WORDS, _NUMBERS = 0, 1, 4
@@ -81,6 +81,10 @@ class Lengths:
         self._prior = self._prior.placed(profile, near, tokens, prior.usual_logit(base))
         self._usual = {}
 
+    def forget(self, tenant: str | None, route: str | None, profile: str | None) -> int:
+        """See `Histories.forget`."""
+        return self._histories.forget(tenant, route, profile)
+
     def calls(self) -> list[tuple[str, str, str, int, int]]:
         """See `Histories.calls`."""
         return self._histories.calls()
@@ -125,7 +129,8 @@ class Lengths:
                 self._usual = {}
             usual = self._usual[name] = self._prior.usual(profile, logit)
         whole = quantiles_of(output)
-        if calls == 0 and mean != 1.0:
+        if calls < ENOUGH and mean != 1.0:
+            mean = mean ** (1.0 - calls / ENOUGH)  # own calls take over step by step
             mean = min(max(mean * whole.mean, min(whole.mean, whole.p50)), whole.p99)
             whole = Quantiles(whole.p10, whole.p50, whole.p90, whole.p99, mean)
         if visible is None:
@@ -148,10 +153,10 @@ class Lengths:
         (foretold,) = self._foretell(reading, seen, prior, [self._profile(profile)])
         extra, route = _extra(reading, seen, prior), _route(reading)
         keep = self._histories.observe
-        log = math.log1p(output_tokens)
+        log = min(math.log1p(min(output_tokens, 2**63)), MAX_LOG_TOKENS)
         keep(tenant, route, profile, foretold.output, extra, log, truncated=truncated)
         if foretold.visible is not None and reasoning_tokens is not None and not truncated:
-            shown = math.log1p(output_tokens - reasoning_tokens)
+            shown = min(math.log1p(min(output_tokens - reasoning_tokens, 2**63)), MAX_LOG_TOKENS)
             keep(tenant, route, profile, foretold.visible, extra, shown, what=_VISIBLE)
 
     def _profile(self, name: str) -> LengthProfile:

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from classifiers.length.history import STATE_COLUMNS, Extra, History
+from classifiers.length.correction import STATE_COLUMNS, Correction, Extra
+from classifiers.length.history import History
 from classifiers.spread import Knots
 
 ENOUGH = 20
 """Calls from which on a forecast is said to rest on them."""
 MAX_HISTORIES = 4096
-"""Histories kept, 20 kB each when full; the one not used for longest goes first."""
+"""Histories kept, 18 kB each when full; the one not used for longest goes first."""
 
 Key = tuple[str, str | None, str, str]
 """Tenant, route (None: all of them), profile, and which tokens: "" all, "visible"."""
@@ -49,15 +50,19 @@ class Histories:
             return Corrected(knots, "prior", 0)
         with self.lock:
             basis, calls = "prior", 0
-            if pooled := kept.get((tenant, None, profile, what)):
-                knots = pooled.corrected(knots, extra)
+            pooled = kept.get((tenant, None, profile, what))
+            own = kept.get((tenant, route, profile, what)) if route else None
+            if pooled is not None:
                 calls = pooled.calls
                 basis = "pooled" if calls >= ENOUGH else "prior"
-            if route and (own := kept.get((tenant, route, profile, what))):
-                knots = own.corrected(knots, extra)
-                if own.calls >= ENOUGH:
-                    basis, calls = "route", own.calls
-        return Corrected(knots, basis, calls)
+            if own is not None and own.calls >= ENOUGH:
+                basis, calls = "route", own.calls
+            last = own or pooled
+            if own is not None:
+                kept.move_to_end((tenant, route, profile, what))
+            if pooled is not None:
+                kept.move_to_end((tenant, None, profile, what))
+            return Corrected(knots if last is None else last.corrected(knots, extra), basis, calls)
 
     def observe(
         self,
@@ -74,11 +79,11 @@ class Histories:
         """Take in one answer's length; `knots` is the forecast before any correction."""
         with self.lock:
             pooled = self._history((tenant, None, profile, what))
-            between = pooled.corrected(knots, extra)
+            base = pooled.correction
             pooled.observe(knots, extra, log_tokens, truncated=truncated)
             if route:
-                own = self._history((tenant, route, profile, what))
-                own.observe(between, extra, log_tokens, truncated=truncated)
+                own = self._history((tenant, route, profile, what), base)
+                own.observe(knots, extra, log_tokens, truncated=truncated)
 
     def calls(self) -> list[tuple[str, str, str, int, int]]:
         """Tenant, route ("" for all), profile, calls seen, and changes noticed, of each."""
@@ -89,11 +94,28 @@ class Histories:
                 if not what
             ]
 
+    def forget(self, tenant: str | None, route: str | None, profile: str | None) -> int:
+        """Forget histories: of this tenant, route (what all routes taught goes, too, unless one is
+        named) and profile; None is any. How many they were.
+        """
+        with self.lock:
+            gone = [
+                key
+                for key in self._kept
+                if tenant in {None, key[0]}
+                and route in {None, key[1]}
+                and profile in {None, key[2]}
+            ]
+            for key in gone:
+                del self._kept[key]
+        return len(gone)
+
     def state(self) -> dict[str, Any]:
         """All histories as arrays, to be saved."""
         with self.lock:
-            names = [list(key) for key in self._kept]
-            rows = [history.state() for history in self._kept.values()]
+            kept = {key: history for key, history in self._kept.items() if history.calls}
+            names = [list(key) for key in kept]
+            rows = [history.state() for history in kept.values()]
         empty = np.zeros((0, STATE_COLUMNS))
         return {
             "names": np.array(json.dumps(names)),
@@ -121,10 +143,10 @@ class Histories:
             at += count
         return new
 
-    def _history(self, key: Key) -> History:
+    def _history(self, key: Key, base: Correction | None = None) -> History:
         found = self._kept.get(key)
         if found is None:
-            found = self._kept[key] = History()
+            found = self._kept[key] = History(base)
             while len(self._kept) > MAX_HISTORIES:
                 self._kept.popitem(last=False)
         else:

@@ -9,20 +9,27 @@ misses says that the model or the prompts have changed (CUSUM), what came before
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.spread import LEVELS, MAX_LOG_TOKENS, Knots, level_at, log_at, ordered
+from classifiers.length.correction import (
+    N_FEATURES,
+    OWN_SCALE,
+    STATE_COLUMNS,
+    Correction,
+    Extra,
+    correction_from,
+    rows_of,
+    scale_of,
+)
+from classifiers.spread import LEVELS, MAX_LOG_TOKENS, Knots, level_at, log_at
 
 Array = npt.NDArray[np.float64]
 
-N_FEATURES = 4
-"""Features of the prompt beside the forecast: see `Extra`."""
-HEAD_ROWS, STATE_COLUMNS = 3 + N_FEATURES + 2, N_FEATURES + 4
-"""Of a saved history: rows before those of the calls, and numbers in each."""
-WINDOW = 256
+HEAD_ROWS = 5 + N_FEATURES + 2
+"""Rows of a saved history before those of the calls."""
+WINDOW, _BEGIN = 256, 32
 """Misses kept: p99 of a route rests on the two or three largest of them."""
 _PRIOR_WEIGHT = 10.0
 """Misses that the forecast's own shape counts for."""
@@ -30,12 +37,13 @@ _PRECISION = np.diag([1.0, 4.0] + [11.0] * N_FEATURES)
 """Of level, slope and features: on data sets left out levels were off by about 1 (in log tokens),
 slopes by 0.5; features are standardised, and move the centre by 0.3."""
 _DECAY = 1.0 - 1.0 / 400.0
-_OWN_SCALE = 0.35
-"""How much of a prompt's own spread counts, beside the route's usual one."""
-_ALARM, _SLACK, _CLIP = 8.0, 0.5, 2.5
-"""CUSUM in deviations: no false alarm in 18,000 calls of 60 routes, a change of a model seen
-after some ten calls."""
+_ALARM, _SLACK, _CLIP = 10.0, 0.5, 2.5
+"""CUSUM in deviations: a false alarm in some 70,000 calls (Siegmund's formula, normal misses), a
+swap of models noticed after some 15 (benchmarks/forecasting.py, task drift)."""
 _SETTLED, _KEEP = 20.0, 8
+_FURTHER = 1.0
+"""Log tokens that an answer is taken to have been longer than where it was cut, at most, or as
+long as p99 of the forecast before correction."""
 _FARTHEST = 2.6
 """Normal score of p99 while there are too few calls to tell: their largest miss, or this."""
 _GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
@@ -53,82 +61,63 @@ def _normal_scores() -> list[float]:
 _GRID_SCORES = _normal_scores()
 
 
-class Extra(NamedTuple):
-    """Of a prompt: standardised log length in characters and in words, how easy models in general
-    find it (a logit), and how many numbers it holds.
+class History:
+    """The calls of one route with one model. Not thread-safe; see `Histories`.
+
+    `calls` are those that the correction rests on: since the last change, at most `WINDOW`.
+    `base` has corrected its forecasts before it sees them: what was known when it began. It does
+    not change, for a history that stands on one that moves takes the move for its own.
     """
 
-    chars: float
-    words: float
-    lean: float
-    numbers: float
-
-
-class Row(NamedTuple):
-    """One past call: inputs of the regression, log tokens over the forecast, its spread."""
-
-    inputs: tuple[float, ...]
-    gain: float
-    scale: float
-
-
-class History:
-    """The calls of one route with one model. Not thread-safe; see `Histories`."""
-
     __slots__ = (
-        "_beta", "_cross", "_down", "_down_since", "_gram", "_line", "_misses", "_noise",
-        "_offsets", "_origin", "_rows", "_shape", "_square", "_unit", "_up", "_up_since", "_usual",
-        "_weight", "changes", "seen",
+        "_beta", "_cross", "_down", "_down_since", "_first", "_gram", "_noise", "_origin",
+        "_shape", "_square", "_table", "_unit", "_up", "_up_since", "_usual", "_weight",
+        "base", "calls", "changes", "correction", "seen",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, base: Correction | None = None) -> None:
+        self.base = base
+        self.correction: Correction | None = None
         self.seen = 0
         self.changes = 0
-        self._rows: list[Row] = []
-        self._misses: list[float] = []
+        self.calls = 0
+        self._table, self._first = np.zeros((_BEGIN, STATE_COLUMNS)), 0
         self._origin: tuple[float, ...] = ()
         self._shape: list[float] = []
         self._unit, self._usual = 0.0, 1.0
-        self._offsets: tuple[float, ...] = (0.0,) * 4
-        self._line: tuple[float, ...] = (0.0,) * (N_FEATURES + 2)
         self._clear()
-
-    @property
-    def calls(self) -> int:
-        """Calls that the correction rests on: those since the last change, at most `WINDOW`."""
-        return len(self._rows)
 
     def corrected(self, knots: Knots, extra: Extra) -> Knots:
         """The forecast, as past calls correct it."""
-        if not self._rows:
-            return knots
-        start, slope, chars, words, lean, numbers = self._line
-        centre = knots[1] * (1.0 + slope) + start
-        centre += chars * extra[0] + words * extra[1] + lean * extra[2] + numbers * extra[3]
-        scale = self._relative(_scale(knots))
-        p10, p50, p90, p99 = self._offsets
-        return ordered(
-            centre + scale * p10, centre + scale * p50, centre + scale * p90, centre + scale * p99
-        )
+        knots = knots if self.base is None else self.base.apply(knots, extra)
+        return knots if self.correction is None else self.correction.apply(knots, extra)
 
     def observe(self, knots: Knots, extra: Extra, log_tokens: float, *, truncated: bool) -> None:
-        """Take in the length of one more answer, forecast with `knots` before correction.
+        """Take in the length of one more answer, forecast with `knots` before any correction.
 
         A truncated one counts as somewhere in what is forecast beyond it, elsewhere at each call:
-        with the median at every call p90 of true lengths was 0.83, three in ten cut; so 0.91.
+        with the median at every call p90 of true lengths was 0.83, three in ten cut; so 0.91. One
+        that was cut below the median says next to nothing, and is left out: else answers that are
+        all cut at once would be forecast longer and longer.
         """
+        if truncated:
+            forecast = self.corrected(knots, extra)
+            if log_tokens < forecast[1]:
+                self.seen += 1
+                return
+            most = max(log_tokens + _FURTHER, knots[3])
+            share = (self.seen + 1) * _GOLDEN % 1.0
+            log_tokens = min(_beyond(forecast, log_tokens, share), most)
+        knots = knots if self.base is None else self.base.apply(knots, extra)
         if not self._origin:
             self._origin = (knots[1], *extra)
-            self._scale_by(math.log(_scale(knots)))
-            self._noise = _scale(knots) ** 2
-        if truncated:
-            share = (self.seen + 1) * _GOLDEN % 1.0
-            log_tokens = _beyond(self.corrected(knots, extra), log_tokens, share)
-        inputs, scale = self._inputs(knots, extra), _scale(knots)
+            self._scale_by(math.log(scale_of(knots)))
+            self._noise = scale_of(knots) ** 2
+        inputs, scale = self._inputs(knots, extra), scale_of(knots)
         gain = log_tokens - knots[1]
         error = gain - _dot(inputs, self._beta)
         relative = self._relative(scale)
-        self._keep(Row(inputs, gain, scale), error / relative)
+        self._keep((*inputs[1:], gain, scale, error / relative))
         shape = [(knot - knots[1]) / relative for knot in knots]
         if not self._shape:
             self._shape = shape
@@ -139,7 +128,7 @@ class History:
         pace = max(5.0, min(self._weight, 50.0))
         self._scale_by(self._unit + (math.log(scale) - self._unit) / pace)
         self.seen += 1
-        if self._changed(error):
+        if not truncated and self._changed(error):
             self._forget()
         self._settle()
 
@@ -147,19 +136,16 @@ class History:
         """(`HEAD_ROWS` + calls, `STATE_COLUMNS`) numbers to be kept: sums, then the inputs, gain,
         scale and miss of each call, oldest first.
         """
-        if not self._rows:
+        if not self.calls:
             return np.zeros((0, STATE_COLUMNS))
         sums = np.column_stack((self._gram, self._cross, np.zeros(N_FEATURES + 2)))
         head = [
             [*self._origin, self._unit, self._noise, self.seen],
             [*self._shape, self.changes, self._weight, self._square, 0.0],
             [self._up, self._up_since, self._down, self._down_since, 0.0, 0.0, 0.0, 0.0],
+            *rows_of(self.base),
         ]
-        body = [
-            [*row.inputs[1:], row.gain, row.scale, miss]
-            for row, miss in zip(self._rows, self._misses, strict=True)
-        ]
-        return np.vstack((head, sums, body))
+        return np.vstack((head, sums, self._ordered()))
 
     @classmethod
     def from_state(cls, rows: Array) -> History:
@@ -172,6 +158,7 @@ class History:
         if len(rows) <= HEAD_ROWS or not np.isfinite(rows).all():
             raise ValueError("expected the state of a history, got too few rows or broken ones")
         head, shape, alarm = rows[:3].tolist()
+        new.base = correction_from(rows[3:5].ravel().tolist())
         new._origin = tuple(head[: N_FEATURES + 1])
         new._scale_by(head[N_FEATURES + 1])
         new._noise, new.seen = head[N_FEATURES + 2], int(head[-1])
@@ -180,12 +167,11 @@ class History:
         new._up, new._up_since, new._down, new._down_since = (
             alarm[0], int(alarm[1]), alarm[2], int(alarm[3]),
         )  # fmt: skip
-        new._gram = rows[3:HEAD_ROWS, : N_FEATURES + 2].copy()
-        new._cross = rows[3:HEAD_ROWS, N_FEATURES + 2].copy()
-        for values in rows[HEAD_ROWS:].tolist():
-            *inputs, gain, scale, miss = values
-            new._rows.append(Row((1.0, *inputs), gain, scale))
-            new._misses.append(miss)
+        new._gram = rows[5:HEAD_ROWS, : N_FEATURES + 2].copy()
+        new._cross = rows[5:HEAD_ROWS, N_FEATURES + 2].copy()
+        new.calls = len(rows) - HEAD_ROWS
+        new._table = np.zeros((max(_BEGIN, new.calls), STATE_COLUMNS))
+        new._table[: new.calls] = rows[HEAD_ROWS:]
         new._settle()
         return new
 
@@ -202,16 +188,27 @@ class History:
         return (1.0, *(x - x0 for x, x0 in zip(own, self._origin, strict=True)))
 
     def _relative(self, scale: float) -> float:
-        return float(scale**_OWN_SCALE * self._usual)
+        return float(scale**OWN_SCALE * self._usual)
 
     def _scale_by(self, unit: float) -> None:
-        self._unit, self._usual = unit, math.exp((1.0 - _OWN_SCALE) * unit)
+        self._unit, self._usual = unit, math.exp((1.0 - OWN_SCALE) * unit)
 
-    def _keep(self, row: Row, miss: float) -> None:
-        self._rows.append(row)
-        self._misses.append(miss)
-        if len(self._rows) > WINDOW:
-            del self._rows[0], self._misses[0]
+    def _keep(self, row: tuple[float, ...]) -> None:
+        """Put a call in: inputs but the first, gain, scale and miss; the oldest goes."""
+        if self.calls == len(self._table) < WINDOW:
+            grown = np.zeros((min(WINDOW, 2 * self.calls), STATE_COLUMNS))
+            grown[: self.calls] = self._table
+            self._table = grown
+        if self.calls < len(self._table):
+            self._table[self.calls] = row
+            self.calls += 1
+        else:
+            self._table[self._first] = row
+            self._first = (self._first + 1) % WINDOW
+
+    def _ordered(self) -> Array:
+        """(calls, `STATE_COLUMNS`): the calls, oldest first."""
+        return np.roll(self._table[: self.calls], -self._first, axis=0)
 
     def _take(self, inputs: tuple[float, ...], gain: float, error: float) -> None:
         x = np.array(inputs)
@@ -236,26 +233,26 @@ class History:
     def _forget(self) -> None:
         """Start anew from the calls since the change began."""
         since = self._up_since if self._up > self._down else self._down_since
-        rows = self._rows[-max(_KEEP, since) :]
+        rows = self._ordered()[-max(_KEEP, since) :]
+        inputs = np.column_stack((np.ones(len(rows)), rows[:, : N_FEATURES + 1]))
+        gains, scales = rows[:, N_FEATURES + 1], rows[:, N_FEATURES + 2]
         noise = self._noise
         self._clear()
         self._noise = noise
         self.changes += 1
-        for row in rows:
-            self._take(row.inputs, row.gain, 0.0)
-        self._square = 0.0
+        for x, gain in zip(inputs.tolist(), gains.tolist(), strict=True):
+            self._take(tuple(x), gain, 0.0)
         self._solve()
         # They were forecast by what is forgotten, so their misses are taken anew, and widened
         # for being fitted on.
-        wider = math.sqrt((len(rows) + 2) / len(rows))
-        misses = [row.gain - _dot(row.inputs, self._beta) for row in rows]
-        self._square = math.fsum(miss * miss for miss in misses)
+        misses = gains - inputs @ np.array(self._beta)
+        self._square = float(misses @ misses)
         self._noise = (2.0 * math.exp(2.0 * self._unit) + self._square) / (3.0 + self._weight)
-        self._rows = rows
-        self._misses = [
-            wider * miss / self._relative(row.scale)
-            for miss, row in zip(misses, rows, strict=True)
-        ]
+        wider = math.sqrt((len(rows) + 2) / len(rows))
+        rows[:, -1] = wider * misses / (scales**OWN_SCALE * self._usual)
+        self._table, self._first, self.calls = np.zeros((_BEGIN, STATE_COLUMNS)), 0, 0
+        for row in rows.tolist():
+            self._keep(tuple(row))
 
     def _solve(self) -> None:
         self._beta = np.linalg.solve(self._gram + self._noise * _PRECISION, self._cross).tolist()
@@ -264,27 +261,21 @@ class History:
         """Regression and quantiles as of now, so that forecasting has nothing left to do."""
         self._solve()
         start = math.fsum(map(float.__mul__, self._beta[1:], self._origin))
-        self._line = (self._beta[0] - start, *self._beta[1:])
+        line = (self._beta[0] - start, *self._beta[1:])
         shape = (self._shape[0], self._shape[1], self._shape[2], self._shape[3])
         prior = [log_at(shape, score) for score in _GRID_SCORES]
-        values = np.array(self._misses + prior)
+        values = np.concatenate((self._table[: self.calls, -1], prior))
         weights = np.ones(len(values))
-        weights[len(self._misses) :] = _PRIOR_WEIGHT / len(prior)
+        weights[self.calls :] = _PRIOR_WEIGHT / len(prior)
         order = np.argsort(values, kind="stable")
         reached = np.cumsum(weights[order])
-        whole = len(self._misses) + _PRIOR_WEIGHT
+        whole = self.calls + _PRIOR_WEIGHT
         # The next call is one more: p90 of n is the (n + 1) * 0.9-th smallest.
         targets = [level * (whole + (level > 0.5)) for level in LEVELS]
         at = np.searchsorted(reached, np.array(targets) - 1e-9)
         most = max(float(values[order[-1]]), log_at(shape, _FARTHEST))
-        self._offsets = tuple(
-            float(values[order[k]]) if k < len(values) else most for k in at.tolist()
-        )
-
-
-def _scale(knots: Knots) -> float:
-    """The forecast's spread: half the distance from p10 to p90."""
-    return max(0.05, 0.5 * (knots[2] - knots[0]))
+        offsets = tuple(float(values[order[k]]) if k < len(values) else most for k in at.tolist())
+        self.correction = Correction(line, self._usual, offsets)
 
 
 def _dot(a: tuple[float, ...], b: list[float]) -> float:

@@ -21,6 +21,8 @@ _UNWISHED = 1.0
 """Spread of log tokens of a forecast that knows nothing of wishes, when there is one: forecasts
 were off by as much on data sets left out, and prompts with wishes were hardly in the data."""
 MAX_STACKS = 256
+ANY = -1
+"""The number of no kind of task in particular."""
 
 
 class LengthProfile(NamedTuple):
@@ -52,8 +54,11 @@ class LengthPrior:
         self._b1 = arrays.b1.astype(np.float64)
         self._coef = arrays.coef.astype(np.float64)
         self._intercept = arrays.intercept
-        self._offsets = arrays.offsets.tolist()
-        self._means = arrays.means.tolist()
+        # The last of each is that of no kind in particular.
+        usual = arrays.offsets.mean(axis=1, keepdims=True)
+        self._offsets = np.concatenate((arrays.offsets, usual), axis=1).tolist()
+        usual = arrays.means.mean(axis=1, keepdims=True)
+        self._means = np.concatenate((arrays.means, usual), axis=1).tolist()
         self._pool = len(self._offsets) - 2
         self._thinking = (*arrays.thinking.tolist(), *arrays.thinking_offsets.tolist())
         self._visible = (*arrays.visible.tolist(), *arrays.visible_offsets.tolist())
@@ -101,7 +106,7 @@ class LengthPrior:
         found = self._usual.get(profile)
         if found is None:
             x = np.zeros(len(self._w1), dtype=np.float32)
-            (foretold,) = self.foretell(x, 1.0, 0, [profile], lambda _: logit)
+            (foretold,) = self.foretell(x, 1.0, ANY, [profile], lambda _: logit)
             mean = quantiles_of(foretold.output).mean
             found = self._usual[profile] = foretold.mean * mean
         return found

@@ -101,8 +101,8 @@ def by_kind(knots: Array, logs: Array, kind: npt.NDArray[np.intp], kinds: int) -
 def _means(
     knots: Array, logs: Array, offsets: Array, kind: npt.NDArray[np.intp], kinds: int
 ) -> Array:
-    """(M, F) actual mean tokens over forecast ones by kind of task, few rows drawn to those of all,
-    and those to 1.
+    """(M, F) actual mean tokens over forecast ones, by kind of task; few rows are drawn to those
+    of all, and those to 1.
     """
     found = np.ones((logs.shape[1], kinds))
     for j in range(logs.shape[1]):

@@ -16,12 +16,12 @@ from router.catalog.missing import live, no_host
 from router.catalog.pricelist import Pricelist
 from router.catalog.rates import RateRow, Rates, aware, dearest_of
 from router.catalog.shelf import shelve
-from router.catalog.windows import Clock
 from router.errors import UnknownModelError
 
 if TYPE_CHECKING:
     from router.catalog.load import Entry, Source
     from router.catalog.schema import Endpoint, Host, Model
+    from router.catalog.windows import Clock
 
 _DATA = Path(__file__).parent / "data"
 
@@ -36,7 +36,7 @@ class Catalog:
         self._book = book = merge(self._entries)
         self._shelf = shelve(book)
         self._lists: dict[str, Pricelist] = {}  # by endpoint, made when first asked for
-        self._ceiling: tuple[datetime, Rates | None] | None = None
+        self._ceiling: tuple[datetime, datetime, Rates | None] | None = None
 
     @classmethod
     def default(cls) -> Catalog:
@@ -207,23 +207,26 @@ class Catalog:
         prices = self._prices(candidate, first)
         return prices.dearest(first, aware(end), known, input_tokens, service_tier)
 
-    def ceiling_rates(self, at: datetime) -> Rates | None:
-        """The dearest known price of each kind over all live candidates, whatever the length.
+    def ceiling_rates(self, at: datetime, until: datetime | None = None) -> Rates | None:
+        """The dearest known price of each kind over all live candidates, from `at` to `until`
+        (both counted; only at `at` by default), whatever the length and the service tier.
 
         For a candidate without a price whose user wants a bound all the same. `id` names the
         candidate with the dearest output. None where no price at all is known.
         """
         now = aware(at)
-        if (kept := self._ceiling) is not None and kept[0] == now:  # a request asks repeatedly
-            return kept[1]
-        found = {c.name: self._prices(c, now).quotes(now) for c in self.candidates(at=now)}
+        end = now if until is None else max(now, aware(until))
+        kept = self._ceiling
+        if kept is not None and kept[:2] == (now, end):  # a request asks repeatedly
+            return kept[2]
+        found = {c.name: self._prices(c, now).quotes(now, end) for c in self.candidates(at=now)}
         known = {name: dearest_of(quotes) for name, quotes in found.items() if quotes}
         rates = None
         if known:
             name = max(known, key=lambda name: known[name].output)
             rates = dearest_of([known[name], *known.values()])
             rates = replace(rates, id=f"ceiling:{name}")
-        self._ceiling = now, rates
+        self._ceiling = now, end, rates
         return rates
 
     def rows(self, candidate: Candidate | str, at: datetime) -> tuple[RateRow, ...]:
@@ -278,6 +281,8 @@ class Catalog:
 
     @cached_property
     def _clocks(self) -> dict[str, Clock]:
+        from router.catalog.windows import Clock
+
         schedules, calendars = self._book.schedules, self._book.calendars
         return {s.name: Clock(s, calendars.get(s.calendar or "")) for s in schedules.values()}
 

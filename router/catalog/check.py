@@ -115,8 +115,10 @@ def _exchange_ahead(catalog: Catalog, currencies: set[str], now: datetime) -> li
 
 
 def _finding(kind: Kind, entry: Entry, says: str) -> Finding:
-    row = entry.row
-    name = f"{row.endpoint}/{stamp(row.valid_from)}" if isinstance(row, Rate) else row_key(row)
+    row, name = entry.row, row_key(entry.row)
+    if isinstance(row, Rate | Exchange):
+        of = row.endpoint if isinstance(row, Rate) else row.currency
+        name = f"{of}/{stamp(row.valid_from)}"
     return Finding(kind, name, says, entry.file, entry.line)
 
 

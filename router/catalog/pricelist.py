@@ -161,9 +161,18 @@ class Pricelist:
             found += [rates for above, rates in quoted if rates and above < max(input_tokens, 1)]
         return now if all(rates is now for rates in found) else dearest_of(found)
 
-    def quotes(self, at: datetime) -> tuple[Rates, ...]:
-        """The standard rates at `at` for every length of input; none where unknown."""
-        return tuple(rates for _, rates in self._quoted(at, None, STANDARD) if rates)
+    def quotes(self, start: datetime, end: datetime) -> tuple[Rates, ...]:
+        """All rates from `start` to `end`, both counted: every length of input and service tier,
+        the standard ones first; none where unknown.
+        """
+        found: list[Rates] = []
+        for tier in (STANDARD, *sorted(_SERVICE_TIERS - {STANDARD})):
+            instants = [start]
+            if end >= self._spanned(start, tier).end:
+                instants += self.changes(start, end, None)
+            for at in instants:
+                found += [rates for _, rates in self._quoted(at, None, tier) if rates]
+        return tuple(found)
 
     def _quoted(self, at: datetime, known_at: datetime | None, service_tier: str) -> _Quotes:
         if known_at is None:

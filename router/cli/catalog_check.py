@@ -12,20 +12,22 @@ from router._clock import utcnow
 from router.catalog import Catalog
 from router.catalog.check import Finding, Kind, check
 from router.cli.catalog_show import add_shared
+from router.cli.instants import days, instant
 from router.cli.output import Output
-from router.cli.report import _instant
 
 
 def add_to(commands: Any) -> None:
     """Add the subcommands."""
     parser = commands.add_parser("check", help="stale rows, ending calendars, retirements, gaps")
-    parser.add_argument("--days", type=int, default=60, metavar="N", help="how long a check lasts")
+    parser.add_argument(
+        "--days", type=days, default=60, metavar="N", help="how long a check lasts"
+    )
     parser.add_argument(
         "--skip", action="append", default=[], choices=get_args(Kind), help="leave these out"
     )
     parser.add_argument("--strict", action="store_true", help="exit with 1 if there is anything")
     parser.add_argument(
-        "--at", type=_instant, metavar="ISO", default=argparse.SUPPRESS, help="as of this instant"
+        "--at", type=instant, metavar="ISO", default=argparse.SUPPRESS, help="as of this instant"
     )
     add_shared(parser)
     parser.set_defaults(run=run)
@@ -43,10 +45,9 @@ def run(given: argparse.Namespace) -> int:
     if found:
         rows = [[f.kind, f.name, f.says, _where(f)] for f in found]
         out.table(f"To look at, as of {at:%Y-%m-%d}", ["kind", "what", "says", "where"], rows)
-        counts = Counter(finding.kind for finding in found)
-        out.line(
-            f"\n{', '.join(f'{n} {kind}' for kind, n in counts.items())} (--skip KIND leaves one out)"
-        )
+        counts = Counter(finding.kind for finding in found).items()
+        summary = ", ".join(f"{n} {kind}" for kind, n in counts)
+        out.line(f"\n{summary} (--skip KIND leaves one out)")
     else:
         out.line("nothing to look at")
     out.data(

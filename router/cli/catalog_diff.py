@@ -13,9 +13,9 @@ from router.catalog import Catalog
 from router.catalog.diff import Change, diff_prices, diff_rows
 from router.catalog.load import Entry, read
 from router.cli.catalog_show import add_shared
+from router.cli.instants import OutOfRangeError, instant
 from router.cli.output import Output
-from router.cli.report import _instant
-from router.errors import ConfigError
+from router.errors import ConfigError, InvalidRequestError
 from router.money import to_usd
 
 _SHIPPED = "shipped"
@@ -31,7 +31,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("name", nargs="?", default="", help="endpoints that contain this")
     parser.add_argument(
         "--at",
-        type=_instant,
+        type=instant,
         metavar="ISO",
         default=argparse.SUPPRESS,
         help="for files: prices at",
@@ -72,7 +72,9 @@ def run(given: argparse.Namespace) -> int:
 
 def _as_instant(text: str) -> datetime | None:
     try:
-        return _instant(text)
+        return instant(text)
+    except OutOfRangeError as error:
+        raise InvalidRequestError(str(error)) from None
     except argparse.ArgumentTypeError:
         return None
 

@@ -6,7 +6,8 @@ import argparse
 import hashlib
 import importlib.util
 import json
-from datetime import UTC, date, datetime, time
+import sys
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from importlib import metadata
 from pathlib import Path
@@ -19,9 +20,11 @@ from router.catalog.imports import Imported, from_genai_prices, from_litellm
 from router.catalog.imports.genai_package import read_data_module
 from router.catalog.imports.toml import to_toml
 from router.cli.catalog_show import add_shared
+from router.cli.instants import day
 from router.cli.output import Output
 from router.errors import ConfigError
 from router.money import to_usd
+from router.reports.files import replacing
 
 _LISTS: dict[str, tuple[Any, str, str]] = {
     "litellm": (from_litellm, "litellm", "model_prices_and_context_window_backup.json"),
@@ -44,16 +47,19 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--out", metavar="FILE", help="write the overlay here")
     parser.add_argument("--version", metavar="V", help="the list's version, for `source`")
-    parser.add_argument("--checked", type=_day, metavar="DATE", help="day of reading (today)")
+    parser.add_argument("--checked", type=day, metavar="DATE", help="day of reading (today)")
     parser.add_argument(
-        "--since", type=_day, metavar="DATE", help="undated prices count from this day (checked)"
+        "--since", type=day, metavar="DATE", help="undated prices count from this day (checked)"
     )
     add_shared(parser)
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
-    """Read the list, write the overlay, say what changed and what was left out."""
+    """Read the list, write the overlay, say what changed and what was left out.
+
+    1 if there is nothing to write; the file that would be replaced then stays.
+    """
     out = Output(as_json=given.json)
     catalog = Catalog.default().overlay(*given.catalog)
     convert, package, data_file = _LISTS[given.list]
@@ -72,10 +78,12 @@ def run(given: argparse.Namespace) -> int:
     )
     at = datetime.combine(max(checked, given.since or checked), time(), UTC)
     changes = _changes(catalog, found, at)
-    if given.out:
+    written = given.out if found.priced else None
+    if written:
         head = f"{given.list} {version}, read on {checked}; made by `centroute catalog import`."
-        _write(Path(given.out), to_toml(found.rows, head=head))
-    _show(out, given, found, version, changes)
+        with replacing(Path(written)) as file:
+            file.write(to_toml(found.rows, head=head))
+    _show(out, found, f"{given.list} {version}", changes)
     out.data(
         {
             "list": given.list,
@@ -86,21 +94,19 @@ def run(given: argparse.Namespace) -> int:
             "changed": changes,
             "skipped": found.skipped,
             "left_out": found.left_out,
-            "written": given.out,
+            "written": written,
         }
     )
+    if given.out and not written:
+        print(f"not written: nothing was priced; {given.out} is as it was", file=sys.stderr)
+        return 1
+    out.line(f"written: {written}" if written else "not written: name a file with --out")
     return 0
 
 
-def _show(
-    out: Output,
-    given: argparse.Namespace,
-    found: Imported,
-    version: str,
-    changes: list[dict[str, Any]],
-) -> None:
+def _show(out: Output, found: Imported, name: str, changes: list[dict[str, Any]]) -> None:
     tables = ", ".join(f"{len(rows)} {table}" for table, rows in found.rows.items()) or "none"
-    out.line(f"{given.list} {version}: {len(found.priced)} endpoints priced; rows: {tables}")
+    out.line(f"{name}: {len(found.priced)} endpoints priced; rows: {tables}")
     if found.rounded:
         out.line(f"{found.rounded} prices were finer than a rate can hold, and were rounded")
     if found.left_out:
@@ -115,7 +121,6 @@ def _show(
         out.line(f"\n{title}: none")
     if len(changes) > _SHOWN:
         out.line(f"... and {len(changes) - _SHOWN} more (--json lists all)")
-    out.line(f"written: {given.out}" if given.out else "not written: name a file with --out")
 
 
 def _changes(before: Catalog, found: Imported, at: datetime) -> list[dict[str, Any]]:
@@ -176,19 +181,3 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{path}: expected UTF-8 text") from None
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected a day such as 2026-11-22, got {text!r}"
-        ) from None

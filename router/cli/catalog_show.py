@@ -12,9 +12,11 @@ from router._clock import utcnow
 from router.catalog import Catalog, Line, Rates
 from router.catalog.fields import EPOCH
 from router.catalog.rates import RateRow, stamp
+from router.cli.instants import instant
 from router.cli.output import Output
-from router.cli.report import _instant
 from router.money import to_usd
+
+_PRICES = ("input", "cached", "output")
 
 
 def add_to(commands: Any) -> None:
@@ -25,7 +27,7 @@ def add_to(commands: Any) -> None:
     show.add_argument("--history", action="store_true", help="all rows, withdrawn and future ones")
     show.set_defaults(run=run)
     at = commands.add_parser("at", help="rates at an instant")
-    at.add_argument("at", type=_instant, metavar="INSTANT", help="such as 2026-08-24T01:30Z")
+    at.add_argument("at", type=instant, metavar="INSTANT", help="such as 2026-08-24T01:30Z")
     at.add_argument("name", nargs="?", default="", help="show names that contain this")
     add_shared(at, default=argparse.SUPPRESS)
     at.add_argument("--sources", action="store_true", default=argparse.SUPPRESS)
@@ -35,7 +37,7 @@ def add_to(commands: Any) -> None:
 def add_options(parser: argparse.ArgumentParser, default: Any = None) -> None:
     """Options of `show`. With SUPPRESS those given before the subcommand hold."""
     parser.add_argument(
-        "--at", type=_instant, metavar="ISO", default=default, help="rates at this instant"
+        "--at", type=instant, metavar="ISO", default=default, help="rates at this instant"
     )
     parser.add_argument(
         "--sources",
@@ -102,7 +104,8 @@ def run(given: argparse.Namespace) -> int:
         )
     columns = ["candidate", "input", "cached", "output", "note"]
     columns += ["source", "checked"] if given.sources else []
-    out.table(f"USD per million tokens at {at:%Y-%m-%d %H:%M} UTC", columns, rows)
+    title = f"USD per million tokens at {at:%Y-%m-%d %H:%M} UTC"
+    out.table(title, columns, rows, right=_PRICES)
     out.data(data)
     return 0
 
@@ -153,7 +156,8 @@ def _history(
                 )
     columns = ["endpoint", "from", "input", "cached", "output", "", "for", "known since", "state"]
     columns += ["source", "checked"] if sources else []
-    out.table(f"All price rows, per million tokens, at {at:%Y-%m-%d %H:%M} UTC", columns, rows)
+    title = f"All price rows, per million tokens, at {at:%Y-%m-%d %H:%M} UTC"
+    out.table(title, columns, rows, right=_PRICES)
     out.data(data)
     return 0
 

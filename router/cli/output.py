@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -25,20 +25,30 @@ class Output:
         if not self.as_json:
             print(text)
 
-    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """A table; numbers are set to the right."""
+    def table(
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[Any]],
+        *,
+        right: Collection[str] = (),
+    ) -> None:
+        """A table; numbers are set to the right, and so is any column named in `right`."""
         if self.as_json:
             return
         cells = [[_text(value) for value in row] for row in rows]
-        right = [all(_numeric(row[i]) for row in cells) for i in range(len(columns))]
+        to_right = [
+            column in right or all(_numeric(row[i]) for row in cells)
+            for i, column in enumerate(columns)
+        ]
         if self._console is None:
-            _plain(title, columns, cells, right)
+            _plain(title, columns, cells, to_right)
             return
         from rich.table import Table
 
         table = Table(title=title, title_justify="left", title_style="bold")
-        for column, to_right in zip(columns, right, strict=True):
-            table.add_column(column, justify="right" if to_right else "left", overflow="fold")
+        for column, numbers in zip(columns, to_right, strict=True):
+            table.add_column(column, justify="right" if numbers else "left", overflow="fold")
         for row in cells:
             table.add_row(*row)
         self._console.print(table)
@@ -95,8 +105,7 @@ def _text(value: Any) -> str:
 
 
 def _numeric(text: str) -> bool:
-    digits = text.lstrip("-$+").replace(",", "").replace(".", "").rstrip("%sx")
-    return digits.isdigit() or text in {"", "-"}
+    return not text or text.lstrip("-$+").replace(",", "").replace(".", "").rstrip("%sx").isdigit()
 
 
 def _plain_value(value: Any) -> Any:

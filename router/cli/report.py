@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 from typing import Any
 
 from router.cli.common import require_file
+from router.cli.instants import instant
 from router.cli.output import Output, add_json
 from router.client import Client
 
@@ -20,8 +20,8 @@ def add_to(commands: Any) -> None:
         metavar="COLUMNS",
         help="day, hour, month, model, mode, host, candidate, policy, outcome, tag, tag:NAME",
     )
-    parser.add_argument("--since", type=_instant, metavar="ISO", help="from this instant on")
-    parser.add_argument("--until", type=_instant, metavar="ISO", help="before this instant")
+    parser.add_argument("--since", type=instant, metavar="ISO", help="from this instant on")
+    parser.add_argument("--until", type=instant, metavar="ISO", help="before this instant")
     parser.add_argument("--tz", default="UTC", metavar="ZONE", help="zone of days and months")
     parser.add_argument("--csv", metavar="FILE", help="write CSV here")
     parser.add_argument("--ledger", metavar="FILE", help="the ledger to read")
@@ -37,21 +37,12 @@ def run(given: argparse.Namespace) -> int:
     with Client(ledger=given.ledger) as client:
         report = client.report(by, since=given.since, until=given.until, tz=given.tz)
     rows = list(report)
-    out.table("Spend", report.columns, [list(row.values()) for row in rows])
+    shown = [["unknown" if v is None else v for v in row.values()] for row in rows]
+    out.table("Spend", report.columns, shown, right=("cost_usd", "forecast_cost_usd"))
     out.line(f"\ntotal: {report.total:f} USD")
-    if unpriced := sum(row["unpriced"] for row in rows):
-        out.line(f"{unpriced} calls had no known price and are not in this total")
+    if report.unpriced:
+        out.line(f"calls without a known price, not in this total: {report.unpriced}")
     if given.csv:
         out.line(f"written: {report.to_csv(given.csv)}")
-    out.data({"rows": rows, "total_usd": report.total})
+    out.data({"rows": rows, "total_usd": report.total, "unpriced": report.unpriced})
     return 0
-
-
-def _instant(text: str) -> datetime:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(  # what argparse turns into a usage error
-            f"expected an ISO instant such as 2026-11-01, got {text!r}"
-        ) from None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from router.errors import ConfigError
+from router.reports.files import replacing
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -22,26 +20,15 @@ def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[s
         ConfigError: the file cannot be written.
     """
     target = Path(path).expanduser()
-    part = target.with_name(target.name + ".part")
-    try:
-        with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows([cell(row[column]) for column in columns] for row in rows)
-        os.replace(part, target)  # noqa: PTH105 - Path.replace hides which file an error is about
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write {target}: {error.strerror}. Name a file in a directory that exists and "
-            "can be written."
-        ) from error
-    finally:  # whatever went wrong, no half of a report stays; after a success it is gone already
-        with suppress(OSError):
-            part.unlink()
+    with replacing(target, errors="backslashreplace") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([cell(row[column]) for column in columns] for row in rows)
     return target
 
 
 def cell(value: Any) -> str:
-    """A value as a CSV cell: decimals in full, and no text that a spreadsheet would run."""
+    """A value as a CSV cell: decimals in full, None as nothing, no text that a sheet would run."""
     if isinstance(value, Decimal):
         return f"{value:f}"
     text = "" if value is None else str(value)

@@ -41,7 +41,9 @@ class Row:
     """One group: how often, how many tokens, what it cost (pico-dollars) against the forecast.
 
     `requests` counts calls that were answered or lost; `unpriced` those whose price is unknown
-    and that are therefore missing from `cost`; `estimated` those with counted or assumed usage.
+    and that are therefore missing from `cost`; `estimated` those with counted or assumed usage;
+    `forecast` those whose cost was forecast, the others are missing from `forecast_cost`.
+    `charges` counts corrections too, `known` those of them with a price.
     """
 
     group: tuple[str, ...]
@@ -49,6 +51,9 @@ class Row:
     failed: int = 0
     estimated: int = 0
     unpriced: int = 0
+    forecast: int = 0
+    charges: int = 0
+    known: int = 0
     input_tokens: int = 0
     cache_read_tokens: int = 0
     output_tokens: int = 0
@@ -59,6 +64,9 @@ class Row:
     def add(self, entry: Entry) -> None:
         """Count an entry; corrections change tokens and cost, not the number of requests."""
         self.cost += entry.cost
+        charge = entry.kind != "release"
+        self.charges += charge
+        self.known += charge and bool(entry.record.rates_id)
         usage = entry.usage
         self.input_tokens += usage.input_tokens
         self.cache_read_tokens += usage.cache_read_tokens
@@ -68,24 +76,46 @@ class Row:
             return
         answered = entry.kind == "settle" and entry.outcome == "ok"
         self.failed += not answered
-        self.requests += entry.kind != "release"
+        self.requests += charge
         self.estimated += entry.estimated
-        self.unpriced += entry.kind != "release" and not entry.record.rates_id
-        if entry.kind != "release":
-            self.forecast_cost += entry.record.forecast_cost or 0
+        self.unpriced += charge and not entry.record.rates_id
+        expected = entry.record.forecast_cost
+        if charge and expected is not None:
+            self.forecast += 1
+            self.forecast_cost += expected
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """The known cost in USD; None where none of it is known."""
+        unknown = self.charges and not self.known and not self.cost
+        return None if unknown else to_usd(self.cost)
+
+    @property
+    def forecast_cost_usd(self) -> Decimal | None:
+        """The forecasts' sum in USD, as far as there were any; None where there was none."""
+        return None if self.requests and not self.forecast else to_usd(self.forecast_cost)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Rows of spend, and the columns they are grouped by. `total` is exactly the ledger's."""
+    """Rows of spend, and the columns they are grouped by. `total` is exactly the ledger's.
+
+    As mappings, rows have None for a cost of which nothing is known, which a CSV leaves empty; of
+    a cost that is known in part they have that part, and `unpriced` says how many calls it lacks.
+    """
 
     by: tuple[str, ...]
     rows: list[Row] = field(default_factory=list)
 
     @property
     def total(self) -> Decimal:
-        """All spend in the report, in USD."""
+        """All known spend in the report, in USD: the least that it was, if any is `unpriced`."""
         return to_usd(sum(row.cost for row in self.rows))
+
+    @property
+    def unpriced(self) -> int:
+        """Calls whose price is not known, and whose cost is therefore missing from `total`."""
+        return sum(row.unpriced for row in self.rows)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -112,8 +142,8 @@ class Report:
             "cache_read_tokens": row.cache_read_tokens,
             "output_tokens": row.output_tokens,
             "reasoning_tokens": row.reasoning_tokens,
-            "cost_usd": to_usd(row.cost),
-            "forecast_cost_usd": to_usd(row.forecast_cost),
+            "cost_usd": row.cost_usd,
+            "forecast_cost_usd": row.forecast_cost_usd,
         }
         return dict(zip(self.by, row.group, strict=True)) | figures
 
