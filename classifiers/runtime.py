@@ -10,22 +10,23 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from operator import index
 from pathlib import Path
-from typing import IO, Any, SupportsIndex
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from classifiers.checks import check_counts, check_names
 from classifiers.features import N_DENSE, featurize
 from classifiers.forking import guard
+from classifiers.joining import joined
 from classifiers.learning import Learning
 from classifiers.learning.kernel import Point
 from classifiers.learning.tenants import Learned, Status
 from classifiers.length.asked import asked_length
-from classifiers.length.forecaster import Forecast, Lengths
+from classifiers.length.forecaster import Lengths
 from classifiers.placement import Placements
-from classifiers.prior import Belief, Prior, Seen
+from classifiers.prior import Prior, Seen
 from classifiers.prompt import Prompt
 from classifiers.reading import Reading
 from classifiers.scores import Score
@@ -44,9 +45,6 @@ MAX_PROFILES = 1000
 HAND_WEIGHT = 1.5
 """How much form counts beside meaning when prompts are held against each other; of 0.5, 1 and
 1.5, the best on three sources left out, at 30 to 1,000 answers."""
-
-FEW_ANSWERS = 3.0
-"""Answers at which half of what they say is heard: one bad grade must not turn all traffic."""
 
 F32 = npt.NDArray[np.float32]
 
@@ -159,7 +157,7 @@ class Scorer:
             learned = self._learning.predict(tenant, priors, self._point(reading, seen))
         lengths = self._lengths.forecast(reading, seen, self._prior, profiles, tenant)
         return {
-            name: _score(self._prior.profile(name).basis, belief, tokens, learned.get(name), seen)
+            name: joined(self._prior.profile(name).basis, belief, tokens, learned.get(name), seen)
             for name, belief, tokens in zip(profiles, beliefs, lengths, strict=True)
         }
 
@@ -171,7 +169,7 @@ class Scorer:
         Raises:
             ValueError: a grade outside [0, 1], not a prompt, or a name that is no text.
         """
-        _check_names(profile, tenant)
+        check_names(profile, tenant)
         reading = prompt if isinstance(prompt, Reading) else self.read(prompt)
         seen = self._prior.see(reading.x, reading.structure)
         (belief,) = self._prior.beliefs(seen, [profile])
@@ -206,8 +204,8 @@ class Scorer:
         Raises:
             ValueError: a negative count, not a prompt, or a name that is no text.
         """
-        _check_names(profile, tenant)
-        _check_counts(output_tokens, reasoning_tokens)
+        check_names(profile, tenant)
+        check_counts(output_tokens, reasoning_tokens)
         reading = prompt if isinstance(prompt, Reading) else self.read(prompt)
         seen = self._prior.see(reading.x, reading.structure)
         counts = (output_tokens, reasoning_tokens)
@@ -312,58 +310,6 @@ class Scorer:
             lean=self._prior.lean(seen),
             route=reading.route,
             known=seen.known,
-        )
-
-
-def _score(
-    basis: str, belief: Belief, tokens: Forecast, learned: Learned | None, seen: Seen
-) -> Score:
-    p, draws, base = belief
-    graded = 0
-    if learned is not None:
-        graded = learned.graded
-        heard = graded / (graded + FEW_ANSWERS)
-        p = min(1.0, max(0.0, p + heard * learned.shift))
-        base = min(1.0, max(0.0, base + heard * learned.base_shift))
-        middle = sum(draws) / len(draws)
-        spread = 1.0 - heard * (1.0 - learned.spread)
-        draws = [min(1.0, max(0.0, p + spread * (draw - middle))) for draw in draws]
-    return Score(
-        p_correct=p,
-        output_tokens=tokens.output,
-        reasoning_tokens=tokens.reasoning,
-        basis=basis,
-        draws=tuple(draws),
-        base=base,
-        graded=graded,
-        known=seen.known,
-        task=seen.kind if seen.known else "",
-        base_tokens=tokens.usual,
-        visible_tokens=tokens.visible,
-        tokens_basis=tokens.basis,
-        tokens_calls=tokens.calls,
-    )
-
-
-def _check_names(profile: object, tenant: object) -> None:
-    for what, name in (("profile", profile), ("tenant", tenant)):
-        if not isinstance(name, str):
-            raise ValueError(f"{what}: expected a text, got {type(name).__name__}")
-
-
-def _check_counts(output_tokens: object, reasoning_tokens: object) -> None:
-    for count in (output_tokens, reasoning_tokens):
-        if count is not None and (
-            isinstance(count, bool) or not isinstance(count, SupportsIndex) or index(count) < 0
-        ):
-            raise ValueError(f"expected a whole number of tokens from 0, got {count!r}")
-    if not isinstance(output_tokens, SupportsIndex):
-        raise ValueError(f"expected a whole number of tokens from 0, got {output_tokens!r}")
-    if isinstance(reasoning_tokens, SupportsIndex) and index(reasoning_tokens) > index(
-        output_tokens
-    ):
-        raise ValueError(
-            f"expected reasoning_tokens as a part of {output_tokens!r}, got {reasoning_tokens!r}"
         )
 
 

@@ -233,7 +233,7 @@ def _straddled(
     """
     boundary, before = prices.boundary, prices.rates
     assert boundary is not None and before is not None
-    lasts = _HORIZON if times.p90 is None else max(times.p90, times.seconds or 0.0)
+    lasts = max(_HORIZON if times.p90 is None else times.p90, times.seconds or 0.0)
     end = prices.now + timedelta(seconds=min(lasts, timeout))
     if before.decided_by == "start":
         return None, 0, ""
@@ -245,12 +245,10 @@ def _straddled(
         # Another row may have the same price.
         if crossed is None and (then is None or (then[1], then[3]) != (first[1], first[3])):
             told = "unknown" if then is None else format_usd(then[1])
-            crossed, note = (
-                boundary,
-                (
-                    f"may cross the price boundary at {boundary:%H:%M} UTC: {format_usd(first[1])} "
-                    f"before, {told} after (expected cost)"
-                ),
+            crossed = boundary
+            note = (
+                f"may cross the price boundary at {boundary:%H:%M} UTC: {format_usd(first[1])} "
+                f"before, {told} after (expected cost)"
             )
         if then is not None:
             most = max(most, then[3])

@@ -222,10 +222,9 @@ def served_tier(body: Mapping[str, Any]) -> str | None:
     "" is the standard one. A host's words are not shown, so what is no plain word says nothing.
     """
     told = body.get("service_tier")
-    plain = isinstance(told, str) and len(told) <= _LONGEST_TIER and told.isascii()
-    if not plain or not told.replace("-", "_").isidentifier():
+    if not isinstance(told, str) or len(told) > _LONGEST_TIER or not told.isascii():
         return None
-    return _tier(told)
+    return _tier(told) if told.replace("-", "_").isidentifier() else None
 
 
 def _tier(word: str) -> str:

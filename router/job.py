@@ -197,7 +197,7 @@ class _Adding:
             more = format_usd(math.ceil(self._dearer))
             yield f"{start}; at the dearest hours within {lasting(within)} expect {more} more"
         else:
-            yield f"{start}; at other hours within {lasting(within)} prices differ, none is higher"
+            yield f"{start}; no hour within {lasting(within)} is dearer"
 
     def _fit(self, purse: _Purse, known: bool, p90: int) -> Fit:
         from classifiers.length.totals import total

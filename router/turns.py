@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from router.catalog.schema import Rate
 
 _MILLION = 10**6
+_UNSURE = "its price later on is not certain: the list of holidays ends"
 
 
 class Ahead:
@@ -148,7 +149,9 @@ def trip(
         worst.append(ahead(int(tokens), int(tokens)).dearest)  # `most` may be of a dearer length
         ceilings.append(None if dearest is None else ceiling(most, cap, dearest))
         varies = varies or later.boundary is not None
-        doubts |= dict.fromkeys((*prices.doubts, *later.doubts))
+        doubts |= dict.fromkeys(prices.doubts)
+        if dearest and dearest.uncertain and prices.rates and not prices.rates.uncertain:
+            doubts[_UNSURE] = None
     known, dear = ([r for r in each if r is not None] for each in (rates, worst))
     sure = [c for c in ceilings if c is not None]
     if not len(known) == len(dear) == len(rates):

@@ -36,6 +36,8 @@ calling = _load("calling")
 _load("learning")
 _load("catalogs")
 _load("price_lists")
+_load("jobs")
+_load("spending")
 services = _load("by_hand").services
 
 

@@ -35,6 +35,7 @@ def test_the_command(cli, tmp_path):
     assert usd(merged.rates("deepseek-v3.2@deepinfra", NOW).input) == Decimal("0.52")
     code, shown, _ = cli("litellm", path, *options, "--catalog", out, "--json")
     again = json.loads(shown)
+    assert code == 1
     assert again["priced"] == 0
     assert again["changed"] == []
     assert again["skipped"].keys() == data.keys()
@@ -75,3 +76,45 @@ def test_no_file_and_no_package(cli, monkeypatch):
     code, _, shown = cli("genai-prices")
     assert code == 1
     assert "expected the FILE of a price list: genai_prices is not installed here" in shown
+
+
+def test_an_import_of_nothing_leaves_the_file(cli, tmp_path):
+    """Where nothing was priced the overlay of yesterday stays, byte for byte; exit code 1."""
+    path, out = tmp_path / "prices.json", tmp_path / "overlay.toml"
+    path.write_text(json.dumps(LITELLM))
+    out.write_text("# mine\n")
+    code, shown, error = cli("litellm", path, "--only", "no such key", "--out", out)
+    assert code == 1
+    assert "0 endpoints priced" in shown
+    assert error == f"not written: nothing was priced; {out} is as it was\n"
+    assert out.read_text() == "# mine\n"
+    code, shown, _ = cli("litellm", path, "--only", "no such key", "--out", out, "--json")
+    assert code == 1
+    assert json.loads(shown)["written"] is None
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["overlay.toml", "prices.json"]
+    assert cli("litellm", path, "--only", "no such key")[0] == 0  # nothing was to be written
+
+
+def test_an_overlay_is_written_whole_or_not_at_all(cli, tmp_path, monkeypatch):
+    """When writing fails half way the old overlay stays, and no half of a new one."""
+    path, out = tmp_path / "prices.json", tmp_path / "overlay.toml"
+    path.write_text(json.dumps({"deepinfra/deepseek-ai/DeepSeek-V3.2": entry()}))
+    out.write_text("# mine\n")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    code, _, error = cli("litellm", path, "--out", out)
+    assert code == 1
+    assert f"cannot write {out}: No space left on device" in error
+    assert out.read_text() == "# mine\n"
+    monkeypatch.undo()
+    code, shown, _ = cli("litellm", path, "--out", out)
+    assert code == 0
+    assert f"written: {out}" in shown
+    assert "# mine" not in out.read_text()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["overlay.toml", "prices.json"]
+    code, _, error = cli("litellm", path, "--out", tmp_path / "missing" / "x.toml")
+    assert code == 1
+    assert "cannot write" in error

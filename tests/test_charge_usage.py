@@ -7,13 +7,15 @@ import pytest
 from wire import Answer
 from wire_bodies import DONE, V3_USAGE, deepseek, event, stream
 
-from router.charge import Stream, after_failure, demand_usage, usage_of
+from router.charge import Bill, Stream, after_failure, demand_usage, usage_of
 from router.errors import ConnectionFailedError, UsageError
+from router.testing import FakeClock
 from router.types import Chunk, Usage
 
 ZEROS = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 EXACT = Usage(input_tokens=1000, cache_read_tokens=896, output_tokens=200)
 TEXT = ["one", " two"]
+BILL = Bill(began=FakeClock().instant, ended=FakeClock().instant, until=FakeClock().instant)
 
 
 def call(kind="openai", mode="chat"):
@@ -28,7 +30,7 @@ services = SimpleNamespace(count_text=lambda text: len(text.split()))
 def streamed(*chunks):
     taken = Stream()
     for chunk in chunks:
-        taken.take(chunk)
+        taken.take(chunk, FakeClock().instant)
     return taken
 
 
@@ -144,7 +146,7 @@ def test_the_end_without_its_count_is_not_final(early):
     taken = streamed(text("", early), text("", finish="stop"))
     reserved = SimpleNamespace(amount=77, record=SimpleNamespace(rates_id="r"))
     error = ConnectionFailedError("it broke", billable=True)
-    usage, cost = after_failure(error, call(mode="thinking"), taken, services, reserved)
+    usage, cost = after_failure(error, call(mode="thinking"), taken, services, reserved, BILL)
     assert cost.pico == 77 and usage.estimated
 
 

@@ -124,7 +124,7 @@ def test_an_empty_report(cli, js):
     code, out, _ = cli("report")
     assert code == 0
     assert "total: 0.000000000000 USD" in out
-    assert js("report") == {"rows": [], "total_usd": "0.000000000000"}
+    assert js("report") == {"rows": [], "total_usd": "0.000000000000", "unpriced": 0}
 
 
 def test_catalog(cli, js):

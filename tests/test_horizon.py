@@ -129,6 +129,7 @@ def test_a_price_that_its_start_decides():
         rates.candidate("m@h", at=at),
         began=at,
         ended=at + timedelta(minutes=2),
+        until=at + timedelta(minutes=10),
         input_tokens=1,
     )
     assert found.window == "off-peak"
@@ -169,10 +170,12 @@ def test_service_tiers_are_priced_or_unknown():
     route = made.chat.completions.create(ASK, model="m@h", service_tier="flex").route
     assert route.cost.pico == to_pico("0.0006")  # 1,000 x 0.5 + 100 x 1, per million
     assert route.cost.rates_id == flex.rates_id
-    soft = client(catalog=catalog).plan(ASK, model="m@h", service_tier="batch").forecast
+    soft = client(catalog=catalog).plan(ASK, model="m@h", service_tier="priority").forecast
     assert (soft.cost, soft.rates_id) == (None, "")
     assert tier_of({"service_tier": "Flex"}) == "flex"
-    assert tier_of({"service_tier": 3}) == tier_of({}) == ""
+    assert (
+        tier_of({"service_tier": "auto"}) == tier_of({"service_tier": None}) == tier_of({}) == ""
+    )
 
 
 def test_long_inputs_are_priced_at_their_tier():

@@ -7,37 +7,16 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jobs import Fixed, asks
 from learning import ASK, Learning, models
 
-from classifiers.scores import Quantiles, Score
+from classifiers.scores import Quantiles
 from policies import cheapest
 from router import AsyncClient, Budget, Catalog, Client, InvalidRequestError, SQLiteLedger
 from router.money import to_pico, to_usd
 from router.testing import AsyncMockTransport, FakeClock, MockTransport, reply
 
 SMALL, LARGE = "small@h", "large@h"
-LENGTHS = Quantiles(50, 100, 300, 400, 120)
-NONE = Quantiles(0, 0, 0, 0, 0)
-
-
-class Fixed:
-    """Every answer takes about 100 tokens, half of them reasoning where told so."""
-
-    def __init__(self, *, visible=None, basis="route", reasoning=NONE):
-        self.visible, self.basis, self.reasoning = visible, basis, reasoning
-
-    def score(self, prompt, profiles, *, tenant=""):
-        return {
-            p: Score(
-                0.5,
-                LENGTHS,
-                self.reasoning,
-                "trained",
-                visible_tokens=self.visible,
-                tokens_basis=self.basis,
-            )
-            for p in profiles
-        }
 
 
 @pytest.fixture(params=[Client, AsyncClient])
@@ -61,10 +40,6 @@ def made(cls=Client, **given):
 
 def of(found):
     return asyncio.run(found) if inspect.isawaitable(found) else found
-
-
-def asks(n):
-    return ([{"role": "user", "content": f"What colour has zebra {i}?"}] for i in range(n))
 
 
 def test_a_job_of_one_is_its_forecast(cls):

@@ -138,7 +138,7 @@ def test_rejected_answers_are_lengths_too(cls):
 def test_a_scorer_that_fails_costs_a_note(cls):
     """The answer is handed over, and the failure is told."""
     route = ask(staged(reply("x"), cls=cls, scorer=Observing(fails=True))).route
-    assert "the scorer could not take in a length: RuntimeError: no room" in route.notes
+    assert "the scorer could not take in a length: RuntimeError" in route.notes
 
 
 def test_a_scorer_that_only_observes(cls):

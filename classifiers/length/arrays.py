@@ -22,7 +22,7 @@ class LengthArrays:
     """A `QuantileNet` of H heads and a pool, and how each of P profiles uses it.
 
     `w1` (d, N), `b1` (N,), `coef` (d + N, 4 (H + 1)), `intercept` (4 (H + 1),): the pool is last.
-    `offsets` (H + 2, F, 4), in units of the knots' scale, for each of F kinds of task: heads, a
+    `offsets` (H + 2, F, 4), in `net.units`, for each of F kinds of task: heads, a
     model of unknown verbosity, one of known verbosity; `means` (H + 2, F), factors on their mean
     tokens. `kind`, `ref`, `value` (P,): a length follows the pool, moved by `value` (log
     tokens); head `ref`; thinking, by the base logit of profile `ref`, moved by `value`; or profile

@@ -65,8 +65,8 @@ _UNIT = (
 _MOST = r"(?P<most>at most|no more than|up to|under|less than|fewer than|within|maximum of|max)"
 _MADE = re.compile(
     rf"\b(?:{_MAKES})\b[^.?!\n]{{0,160}}?\b"
-    rf"(?:{_MOST}|in|with|using|exactly|about|around|roughly|of|as|a|an)? ?(?:just |only )?{_KNOWN}"
-    rf"(?:{_NUMBER}){_UNIT}"
+    rf"(?:{_MOST}|in|with|using|exactly|about|around|roughly|of|as|a|an)? ?(?:just |only )?"
+    rf"{_KNOWN}(?:{_NUMBER}){_UNIT}"
 )
 _TAKEN = re.compile(
     rf"\b(?:{_TAKES})\b[^.?!\n]{{0,160}}?\b"

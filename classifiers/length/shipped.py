@@ -219,7 +219,7 @@ def _moved(knots: Sequence[float], offsets: Sequence[float], shift: float, wider
     p10 += offsets[0] * down
     middle = p50 + offsets[1] * 0.5 * (down + up)
     p90 += offsets[2] * up
-    p99 += offsets[3] * up
+    p99 += offsets[3]
     centre = middle + shift
     return ordered(
         centre + wider * (p10 - middle),

@@ -20,7 +20,7 @@ from classifiers.spread import END, SCORES, Z90, capped_mean, knots_of
 
 Array = npt.NDArray[np.float64]
 
-SHARED = {"prior": 0.6, "pooled": 0.5, "route": 0.1}
+SHARED = {"prior": 0.6, "pooled": 0.5, "route": 0.05}
 """Share of the variance of log tokens that all answers have in common, by what they rest on. A
 total's p90 then covers 0.8 to 0.9 on data sets left out, more on those trained on, and 0.9 after
 200 calls of one's own route (benchmarks/forecasting.py, task totals)."""

@@ -29,7 +29,7 @@ reply = client.chat.completions.create(messages, model="auto", temperature=0.2, 
 assert_type(reply, ChatCompletion)
 assert_type(reply.route, Route)
 assert_type(reply.route.forecast, Forecast)
-assert_type(reply.route.total_cost_usd, Decimal)
+assert_type(reply.route.total_cost_usd, Decimal | None)
 assert_type(client.chat.completions.create(messages, stream=True), CompletionStream)
 assert_type(client.plan(messages, model=["deepseek-v3.2"]), Plan)
 assert_type(client.report(["day"]), Report)
