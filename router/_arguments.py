@@ -100,7 +100,7 @@ class CallArguments(TypedDict, total=False):
     top_logprobs: int | None
     reasoning_effort: str | None
     service_tier: str | None
-    """Of the host ("flex", "batch", "priority"): forecast and billed at a price of its own."""
+    """Of the host ("flex", "priority"): forecast and billed at a price of its own."""
     user: str | None
     n: int | None
     """1, as there is one answer to a request."""

@@ -16,6 +16,7 @@ from router import effects
 from router.attempt import StreamClosed
 from router.budgets import Ledger
 from router.effects import Effect
+from router.errors import ConfigError
 from router.transports import Source, Transport
 from router.types import Chunk
 
@@ -110,7 +111,7 @@ class Drive(Generic[T]):
                 verdict = judged(effect)
                 if inspect.iscoroutine(verdict):
                     verdict.close()
-                    raise TypeError("only AsyncClient awaits a verifier")
+                    raise ConfigError("only AsyncClient awaits a verifier")
                 return verdict
         return keep(self._ledger, effect)
 

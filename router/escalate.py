@@ -12,7 +12,7 @@ from typing import Any
 from router.attempt import Ended
 from router.catalog import Candidate
 from router.effects import Effect, Verify
-from router.errors import UsageError
+from router.errors import RouterError, UsageError
 from router.feedback import grade_of
 from router.serve import Job, serve
 from router.types import Attempt, Reply
@@ -101,7 +101,7 @@ def _judge(
     try:
         verdict = yield Verify(job.services.verify, ended.reply, route)
     except Exception as error:  # noqa: BLE001 - a verifier is anybody's code
-        notes.append(f"not verified, the verifier failed: {type(error).__name__}: {error}")
+        notes.append(f"not verified, the verifier failed: {type(error).__name__}{_said(error)}")
         return None
     grade = grade_of(verdict)
     if grade is None:
@@ -110,3 +110,8 @@ def _judge(
             f"{type(verdict).__name__}"
         )
     return grade
+
+
+def _said(error: Exception) -> str:
+    """What an error of ours says; that of a stranger's code may hold the prompt."""
+    return f": {error}" if isinstance(error, RouterError) else ""

@@ -23,7 +23,9 @@ _HEADROOM_UNSEEN = (3.0, "3 x the forecast's p99")
 """Over the p99 forecast when the caller set no max_tokens: a forecast's tail is uncertain too, and
 more so where no answer of the model was ever seen, in training or here. A cut-off answer is money
 for nothing."""
-_FEWEST = 256
+_FEWEST, _FEWEST_UNSEEN = 256, 2048
+"""`max_tokens` is not set below this. Lengths are learned from short questions: until calls of
+one's own say so, a plan or an essay must not be cut off for looking like one."""
 _MARGIN = 32
 """Input tokens over our own count; besides, one in a hundred."""
 _HORIZON = 600.0
@@ -193,7 +195,11 @@ def _limit(
         least = min(limit, max(1, math.ceil(output.p90)))
         seen = score.basis == "trained" or score.tokens_basis != "prior"
         headroom, cause = _HEADROOM if seen else _HEADROOM_UNSEEN
-        limit = min(room, max(_FEWEST, math.ceil(output.p99 * headroom)))
+        fewest = _FEWEST if score.tokens_basis != "prior" else _FEWEST_UNSEEN
+        limit = math.ceil(output.p99 * headroom)
+        if limit < fewest:
+            limit, cause = fewest, "room for a long answer"
+        limit = min(room, limit)
     most = ceiling(bound, limit, dearest)
     if most > remaining or limit < least:
         affordable = affordable_output(remaining, bound, dearest)

@@ -192,8 +192,8 @@ def test_max_tokens_under_a_budget():
     """The limit comes from the forecast, or from what the budget can pay, which a note says."""
     wide = run(request(SMALL), budgets=[Budget("1")]).forecast
     assert (wide.max_tokens, wide.notes) == (
-        256,
-        ("max_tokens set to 256: 1.25 x the forecast's p99",),
+        2000,
+        ("max_tokens set to 2,000: room for a long answer",),
     )
     tight = run(request(SMALL), budgets=[Budget("0.0012")]).forecast
     assert (tight.max_tokens, tight.notes) == (

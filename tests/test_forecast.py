@@ -115,21 +115,31 @@ def test_an_answer_fits_into_its_caps(asked, input_tokens, limit, note):
 
 @pytest.mark.parametrize(
     ("p99", "limit"),
-    [(400, 500), (401, 502), (10, 256), (100_000, 4000)],
+    [(2000, 2500), (2001, 2502), (10, 256), (100_000, 4000)],
 )
 def test_a_hard_budget_limits_the_answer(p99, limit):
     """With a hard budget the answer is capped a quarter above its p99, within sane bounds."""
     tokens = Quantiles(1, 2, min(p99, 300), p99, 3)
-    found = made(score=replace(SCORE, output_tokens=tokens), remaining=to_pico("1"))
+    score = replace(SCORE, output_tokens=tokens, tokens_basis="route")
+    found = made(score=score, remaining=to_pico("1"))
     assert found.max_tokens == limit
-    assert found.notes == (f"max_tokens set to {limit:,}: 1.25 x the forecast's p99",)
+    cause = "room for a long answer" if p99 == 10 else "1.25 x the forecast's p99"
+    assert found.notes == (f"max_tokens set to {limit:,}: {cause}",)
+
+
+@pytest.mark.parametrize("basis", ["trained", "placed"])
+def test_answers_have_room_until_calls_of_ones_own_say_otherwise(basis):
+    """Lengths are learned from short questions: an essay must not be cut off for being one."""
+    found = made(score=replace(SCORE, basis=basis), remaining=to_pico("1"))
+    assert found.max_tokens == 2048
 
 
 @pytest.mark.parametrize("basis", ["placed", "prior"])
 def test_a_model_never_measured_gets_more_room(basis):
     """Without answers of the model itself the cap is three times its p99: tails are unknown."""
-    found = made(score=replace(SCORE, basis=basis), remaining=to_pico("1"))
-    assert found.max_tokens == 1200
+    tokens = Quantiles(1, 2, 300, 1000, 3)
+    score = replace(SCORE, basis=basis, output_tokens=tokens)
+    assert made(score=score, remaining=to_pico("1")).max_tokens == 3000
 
 
 def test_the_callers_limit_is_kept_under_a_budget():

@@ -29,7 +29,7 @@ def clocked(**columns):
     return small(by_clock(**columns), schedule=[HOURS], endpoint=ROOM)
 
 
-def client(at=SEVEN, cls=Client, *, catalog=None):
+def client(at=SEVEN, cls=Client, *, catalog=None, **given):
     kind = MockTransport if cls is Client else AsyncMockTransport
     return cls(
         transport=kind(reply("x")),
@@ -40,6 +40,7 @@ def client(at=SEVEN, cls=Client, *, catalog=None):
         scorer=Fixed(),
         ledger=":memory:",
         now=FakeClock(at),
+        **given,
     )
 
 
@@ -77,7 +78,18 @@ def test_ceilings_hold_until_the_span_ends(cls, request_):
     assert "ceilings: of calls sent within 24 h" in str(job(request_))
 
 
-@settings(max_examples=25, deadline=None)
+def test_the_dearest_known_price_is_that_of_the_span():
+    """A candidate without a price is bounded by the dearest of others at any hour of the span."""
+    limits = {"context_tokens": 10_000, **ROOM}
+    unpriced = {"model": "f", "host": "h", "model_id": "f", **limits}
+    catalog = clocked().overlay({"model": [{"name": "f"}], "endpoint": [unpriced]})
+    own = client(catalog=catalog, unpriced="ceiling")
+    now, day = (own.plan_job([ASK, TALK], model="f@h", within=w) for w in (0, None))
+    assert day.ceiling == 2 * now.ceiling > 0
+    assert day.cost == now.cost
+
+
+@settings(max_examples=25)
 @given(
     st.integers(0, 7 * 24 * 60),
     st.integers(0, 36 * 60),

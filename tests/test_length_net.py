@@ -90,9 +90,9 @@ def test_moved_knots_are_in_order(logs, offsets) -> None:
 
 
 def test_units_and_offsets_by_hand() -> None:
-    """Gap below, mean gap, gap above twice; an offset is a quantile of misses in these units."""
+    """Gap below, mean gap, gap above, one; an offset is a quantile of misses in these units."""
     knots = np.array([[[1.0, 2.0, 4.0, 5.0]]])
-    assert units(knots).tolist() == [[[1.0, 1.5, 2.0, 2.0]]]
+    assert units(knots).tolist() == [[[1.0, 1.5, 2.0, 1.0]]]
     logs = np.linspace(0.0, 10.0, 101)[:, None]
     many = np.repeat(knots, 101, axis=0)
     none = np.zeros(logs.shape, dtype=bool)

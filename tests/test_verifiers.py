@@ -20,7 +20,7 @@ def cls(request):
 @pytest.mark.parametrize(
     ("verdict", "says"),
     [
-        (ZeroDivisionError("oops"), "the verifier failed: ZeroDivisionError: oops"),
+        (ZeroDivisionError("oops"), "the verifier failed: ZeroDivisionError"),
         (None, "got NoneType"),
         ("yes", "got str"),
         (1.5, "got float"),
