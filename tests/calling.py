@@ -25,7 +25,10 @@ class FixedScorer:
     def score(self, prompt, profiles, *, tenant=""):
         lengths = Quantiles(p10=50, p50=100, p90=300, p99=400, mean=120)
         none = Quantiles(p10=0, p50=0, p90=0, p99=0, mean=0)
-        return {profile: Score(0.5, lengths, none, "trained") for profile in profiles}
+        return {
+            profile: Score(0.5, lengths, none, "trained", tokens_basis="route")
+            for profile in profiles
+        }
 
 
 def in_order(quotes, context):
