@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from router.catalog.candidate import Candidate
 from router.catalog.names import nearest, unknown_host
 from router.errors import RetiredModelError, UnknownHostError, UnknownModelError
 
 if TYPE_CHECKING:
-    from router.catalog.schema import Host
-    from router.catalog.shelf import Shelf
+    from router.catalog.schema import Endpoint, Host
 
 NEVER_LIVE = frozenset({"reference", "unsupported"})
 _SHOWN = 4
+
+
+class Named(Protocol):
+    """What names can stand for: see `router.catalog.shelf`, which stands on this file."""
+
+    @property
+    def hosts(self) -> Mapping[str, Host]: ...
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]: ...
+    @property
+    def candidates(self) -> Mapping[str, Candidate]: ...
+    @property
+    def indexes(self) -> Sequence[Mapping[str, Sequence[Candidate]]]: ...
 
 
 def gone(candidate: Candidate, now: datetime) -> bool:
@@ -29,7 +41,7 @@ def live(candidate: Candidate, now: datetime) -> bool:
 
 
 def not_found(
-    name: str, matches: Sequence[Candidate], now: datetime, shelf: Shelf
+    name: str, matches: Sequence[Candidate], now: datetime, shelf: Named
 ) -> UnknownModelError | UnknownHostError:
     """The error for a name that fits only these `matches`, none of them live."""
     served = [c for c in matches if c.kind != "reference"]
@@ -70,7 +82,7 @@ def _retired(
     retired: Sequence[Candidate],
     waiting: Sequence[Candidate],
     now: datetime,
-    shelf: Shelf,
+    shelf: Named,
 ) -> RetiredModelError:
     """With the last of those that retired, and the successor that was named last."""
     by_end = sorted(retired, key=lambda c: c.retires_at or now, reverse=True)
