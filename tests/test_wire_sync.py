@@ -90,10 +90,15 @@ def test_ctrl_c_in_a_call_charges_the_reservation(client, caller, wire):
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     helper = threading.Thread(target=interrupt)
+    # A test run in the background of a shell has inherited to ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     helper.start()
-    with pytest.raises(KeyboardInterrupt):
-        client.chat.completions.create(MESSAGES, model=MODEL, budget="1")
-    helper.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            client.chat.completions.create(MESSAGES, model=MODEL, budget="1")
+    finally:
+        helper.join()
+        signal.signal(signal.SIGINT, before)
     entry = caller.entry()
     assert (entry.outcome, entry.cost, entry.estimated) == ("cancelled", entry.reserved, True)
 
