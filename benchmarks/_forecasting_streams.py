@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks._forecasting_data import Bench, Rows
-from benchmarks._forecasting_metrics import HIGH, LOW, Row, pinball
+from benchmarks._forecasting_metrics import HIGH, LOW, Row
+from classifiers.evaluation import pinball
 from classifiers.length.correction import Extra
 from classifiers.length.histories import Histories
 from classifiers.spread import Knots, ordered

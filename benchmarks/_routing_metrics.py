@@ -182,21 +182,3 @@ def aiq(line: Array, low: float, high: float) -> float:
 def dollars_at(line: Array, quality: float) -> float:
     """The least dollars at which a hull has a quality; NaN when it never has."""
     return reach(line[:, 0], line[:, 1], quality)
-
-
-def markdown(rows: Sequence[dict[str, object]]) -> str:
-    """A table of rows; a float gets three places."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    for row in rows:
-        cells = [_cell(row.get(name, "")) for name in names]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, tuple):
-        return " ".join(_cell(one) for one in value)
-    if not isinstance(value, float):
-        return str(value)
-    return "-" if np.isnan(value) else f"{value:.3f}"

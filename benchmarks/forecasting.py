@@ -10,7 +10,6 @@ pinball losses are in log tokens, other losses in tokens; c10, c90 and c99 are c
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 from benchmarks._forecasting_data import Bench, load_bench
@@ -22,7 +21,7 @@ from benchmarks._forecasting_planbench import planbench
 from benchmarks._forecasting_size import size
 from benchmarks._forecasting_thinking import thinking
 from benchmarks._forecasting_totals import totals_task
-from benchmarks._routing_metrics import markdown
+from benchmarks._tables import run
 
 Tables = dict[str, list[Row]]
 
@@ -58,15 +57,8 @@ def main() -> None:
     """Run a task and print its tables."""
     given = parser().parse_args()
     bench = load_bench(given.data, given.weights)
-    for task in TASKS if given.task == "all" else [given.task]:
-        began = time.perf_counter()
-        tables = TASKS[task](bench)
-        report = "".join(f"\n### {title}\n\n{markdown(rows)}\n" for title, rows in tables.items())
-        report += f"\n`{task}` took {time.perf_counter() - began:.0f} s.\n"
-        print(report, flush=True)
-        if given.out is not None:
-            with given.out.open("a", encoding="utf-8") as file:
-                file.write(report)
+    wanted = TASKS if given.task == "all" else [given.task]
+    run(wanted, lambda name: TASKS[name](bench), given.out)
 
 
 if __name__ == "__main__":

@@ -9,18 +9,18 @@ their order. Tables are printed as Markdown, or with `--out` appended to a file.
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 from benchmarks._routing_curve import LEARNERS, curve
 from benchmarks._routing_data import Bench, load
 from benchmarks._routing_methods import METHODS, chosen
-from benchmarks._routing_metrics import RESAMPLES, markdown
+from benchmarks._routing_metrics import RESAMPLES
 from benchmarks._routing_place import PLACERS, place
 from benchmarks._routing_pooled import Row, pairs, pooled
 from benchmarks._routing_portfolio import portfolio
 from benchmarks._routing_robust import robust
 from benchmarks._routing_routellm import routellm
+from benchmarks._tables import run
 
 Tables = dict[str, list[Row]]
 
@@ -107,15 +107,8 @@ def main() -> None:
     """Run a task and print its tables."""
     given = parser().parse_args()
     bench = load(given.data, given.minilm)
-    for task in TASKS if given.task == "all" else [given.task]:
-        began = time.perf_counter()
-        tables = TASKS[task](bench, given)
-        report = "".join(f"\n### {title}\n\n{markdown(rows)}\n" for title, rows in tables.items())
-        report += f"\n`{task}` took {time.perf_counter() - began:.0f} s.\n"
-        print(report, flush=True)
-        if given.out is not None:
-            with given.out.open("a", encoding="utf-8") as file:
-                file.write(report)
+    wanted = TASKS if given.task == "all" else [given.task]
+    run(wanted, lambda name: TASKS[name](bench, given), given.out)
 
 
 if __name__ == "__main__":

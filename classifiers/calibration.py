@@ -34,20 +34,6 @@ def platt(logits: Array, targets: Array, prior_strength: float = 5.0) -> tuple[f
     return max(0.05, float(weights[0])), float(weights[1])
 
 
-def shift_to_mean(logits: Array, mean: float) -> float:
-    """The shift s for which mean(sigmoid(logits + s)) is `mean`, by bisection."""
-    if not 0.0 < mean < 1.0:
-        raise ValueError(f"expected a mean accuracy between 0 and 1, got {mean}")
-    low, high = -30.0, 30.0
-    for _ in range(80):
-        middle = 0.5 * (low + high)
-        if float(sigmoid(logits + middle).mean()) < mean:
-            low = middle
-        else:
-            high = middle
-    return 0.5 * (low + high)
-
-
 def conformal_quantile(residuals: Array, level: float) -> float:
     """The ceil((n + 1) * level)-th smallest residual; below the median, mirrored.
 

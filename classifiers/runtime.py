@@ -6,7 +6,6 @@ Numpy only, no scikit-learn; nothing is read from disk after loading.
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -72,7 +71,6 @@ class Scorer:
         versions: Versions | None = None,
     ) -> None:
         self._prior = Prior(weights)
-        self._placements = placements
         self._words = words
         self._lengths = Lengths.of(weights, placements) if lengths is None else lengths
         self._learning = learning if learning is not None else Learning()
@@ -289,17 +287,7 @@ class Scorer:
             state |= {f"took_{name}": value for name, value in self._lengths.state().items()}
             state["chain"] = np.array(self._versions.chain, dtype=np.uint32)
             state["added"] = np.array(json.dumps(self._versions.added, sort_keys=True))
-        if not isinstance(target, (str, Path)):
-            save(self._prior.weights, target, **state)
-            return
-        place = Path(target)
-        part = place.with_name(f"{place.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
-                save(self._prior.weights, file, **state)
-            part.replace(place)
-        finally:
-            part.unlink(missing_ok=True)
+        save(self._prior.weights, Path(target) if isinstance(target, str) else target, **state)
 
     def _point(self, reading: Reading, seen: Seen) -> Point:
         hand = reading.x[:N_DENSE] * np.float32(HAND_WEIGHT / np.sqrt(N_DENSE))

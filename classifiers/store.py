@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
@@ -151,10 +152,21 @@ class Weights:
 
 
 def save(weights: Weights, target: Path | IO[bytes], **more: Any) -> None:
-    """Write the arrays, and `more` of them beside; the same weights give the same arrays."""
-    arrays: dict[str, Any] = {name: np.array(value) for name, value in _parts(weights)}
-    names = np.array(DENSE_NAMES)
-    np.savez_compressed(target, format=np.array(FORMAT), dense_names=names, **arrays, **more)
+    """Write the arrays, and `more` of them beside; the same weights give the same arrays. A file
+    is written whole or not at all.
+    """
+    arrays: dict[str, Any] = {name: np.array(value) for name, value in _parts(weights)} | more
+    arrays |= {"format": np.array(FORMAT), "dense_names": np.array(DENSE_NAMES)}
+    if not isinstance(target, Path):
+        np.savez_compressed(target, **arrays)
+        return
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def load_weights(source: Path | IO[bytes]) -> Weights:

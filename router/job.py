@@ -1,7 +1,7 @@
 """What many requests take together: a total that is forecast as one, not a sum of p90s.
 
-A sum of each one's p90 is far too much, for not all answers are long at once; how far they are
-long together is in `classifiers.length.totals`. No prompt is kept.
+Not all answers are long at once; how far they are long together is in
+`classifiers.length.totals`. No prompt is kept.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from classifiers.calibration import (
     censored_quantile,
     conformal_quantile,
     platt,
-    shift_to_mean,
     sigmoid,
 )
 from classifiers.evaluation import apgr, auc, coverage, ece, log_mae, pinball
@@ -113,11 +112,3 @@ def test_platt_recovers_a_known_distortion() -> None:
     slope, offset = platt(2.0 * true + 1.0, y)
     assert slope == pytest.approx(0.5, abs=0.03)
     assert offset == pytest.approx(-0.5, abs=0.05)
-
-
-def test_shift_to_mean_hits_the_mean() -> None:
-    """A published accuracy is reproduced on the prompts it is placed by."""
-    logits = np.linspace(-3, 3, 50)
-    assert sigmoid(logits + shift_to_mean(logits, 0.84)).mean() == pytest.approx(0.84, abs=1e-9)
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        shift_to_mean(logits, 1.0)

@@ -46,8 +46,8 @@ class Correction(NamedTuple):
 
 def rows_of(base: Correction | None) -> list[list[float]]:
     """A correction as two rows of a state; zeros for none."""
-    flat = [0.0] * 16 if base is None else [1.0, *base.line, base.usual, *base.offsets]
-    flat += [0.0] * (16 - len(flat))
+    flat = [0.0] if base is None else [1.0, *base.line, base.usual, *base.offsets]
+    flat += [0.0] * (2 * STATE_COLUMNS - len(flat))
     return [flat[:STATE_COLUMNS], flat[STATE_COLUMNS:]]
 
 

@@ -39,7 +39,7 @@ slopes by 0.5; features are standardised, and move the centre by 0.3."""
 _DECAY = 1.0 - 1.0 / 400.0
 _ALARM, _SLACK, _CLIP = 10.0, 0.5, 2.5
 """CUSUM in deviations: a false alarm in some 70,000 calls (Siegmund's formula, normal misses), a
-swap of models noticed after some 15 (benchmarks/forecasting.py, task drift)."""
+swap of models noticed after some 17 (benchmarks/forecasting.py, task drift)."""
 _SETTLED, _KEEP = 20.0, 8
 _FURTHER = 1.0
 """Log tokens that an answer is taken to have been longer than where it was cut, at most, or as
