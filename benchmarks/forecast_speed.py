@@ -13,12 +13,14 @@ from itertools import count
 
 from classifiers.length.totals import Part, total
 from router import Client
+from router.budgets import Balance, Hold
 from router.forecast import forecast, input_bound, spread
 from router.horizon import Horizon
 from router.pricing import cost
 from router.prompts.layout import arrange
 from router.prompts.prefix import chain_of
 from router.prompts.text import prompt_of
+from router.purses import room_in
 from router.scoring import scores_of
 from router.types import Request, Usage
 
@@ -81,7 +83,7 @@ def both(services, candidates, now) -> tuple[list[float], list[float]]:
                 input_tokens=200,
                 bound=bound,
                 cache_read_tokens=services.prefixes.expected(candidate.endpoint, chain, now),
-                remaining=10**12,
+                room=plenty(now),
                 pace=services.pace,
                 quality_se=errors[candidate.profile],
                 means=means,
@@ -90,6 +92,12 @@ def both(services, candidates, now) -> tuple[list[float], list[float]]:
         scored.append((middle - began) * 1e6)
         stepped.append((ended - middle) * 1e6)
     return scored, stepped
+
+
+def plenty(now):
+    """The room of a hard budget that is never used up."""
+    hold = Hold(key="all", window_start=now, resets_at=None, limit=10**12, hard=True, name="all")
+    return room_in([(hold, Balance())])
 
 
 def jobs(client: Client, candidates) -> None:

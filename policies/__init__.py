@@ -9,6 +9,7 @@ from policies.cheapest import cheapest, cheapest_adequate
 from policies.compose import first_of, restrict, sparing
 from policies.constrained import constrained
 from policies.explore import explore
+from policies.ladder import ladder
 from policies.load import load_policy, presets
 from policies.pacing import pacing
 from policies.spec import fingerprint, from_spec, to_spec
@@ -30,6 +31,7 @@ __all__ = [
     "fingerprint",
     "first_of",
     "from_spec",
+    "ladder",
     "load_policy",
     "pacing",
     "presets",

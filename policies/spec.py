@@ -13,6 +13,7 @@ from policies.cheapest import cheapest, cheapest_adequate
 from policies.compose import first_of, restrict, sparing
 from policies.constrained import constrained
 from policies.explore import explore
+from policies.ladder import ladder
 from policies.pacing import pacing
 from policies.threshold import threshold
 from policies.types import Policy
@@ -27,6 +28,7 @@ _KINDS: dict[str, Any] = {
         constrained,
         explore,
         first_of,
+        ladder,
         pacing,
         restrict,
         sparing,
@@ -84,6 +86,8 @@ def _spec(policy: Policy, foreign: Callable[[Policy], Any]) -> Any:
             spec["of"] = [_spec(inner, foreign) for inner in value]
         elif field.name == "quality_floors":
             spec[field.name] = dict(value)
+        elif field.name == "rungs":
+            spec[field.name] = [rung.spec() for rung in value]
         else:
             spec[field.name] = list(value) if isinstance(value, tuple) else value
     return spec

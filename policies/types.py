@@ -25,6 +25,10 @@ class Quote:
     `seconds` is the expected time to the whole answer (None: unknown). `region` is where the host
     keeps data ("" when nobody says). `basis` says what the numbers rest on. `quality_draws` are a
     few equally likely values of `quality`, paired between the quotes of one request.
+
+    `output_tokens_p50` and `output_tokens_p90` are lengths of the answer, `max_tokens` where it
+    would be cut off (None: nowhere). `cheaper_at` is the next instant within a day at which the
+    expected cost is lower, `cheaper_cost` what it is then (None: it stays).
     """
 
     name: str
@@ -41,6 +45,11 @@ class Quote:
     region: str = ""
     basis: str = ""
     quality_draws: tuple[float, ...] = ()
+    output_tokens_p50: float = 0.0
+    output_tokens_p90: float = 0.0
+    max_tokens: int | None = None
+    cheaper_at: datetime | None = None
+    cheaper_cost: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +80,8 @@ class Context:
     `tags` are the caller's own labels of the request. `draw` is a number in [0, 1) that
     follows from the request id: the only chance a policy has, so that a decision can be
     replayed. `streaming` says that the caller gets the answer while it is made, `verifiable`
-    that a verifier will judge it.
+    that a verifier will judge it. `patience` is how many seconds the caller lets the request wait
+    before it is sent.
     """
 
     now: datetime
@@ -81,6 +91,7 @@ class Context:
     draw: float = 0.5
     streaming: bool = False
     verifiable: bool = False
+    patience: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +105,9 @@ class Decision:
     `escalation` names candidates to ask next, in order, when a verifier finds the answer wrong.
     `propensities` are the chances that this policy had to choose each candidate, where it left it
     to chance; empty means that it was certain.
+
+    `max_tokens` cuts the answer shorter than it would be, `defer_until` says when to send it at
+    the earliest, and `steps` what was done because money is tight, one line each.
     """
 
     ranking: tuple[str, ...]
@@ -102,6 +116,9 @@ class Decision:
     policy: str
     escalation: tuple[str, ...] = ()
     propensities: Mapping[str, float] = field(default_factory=dict)
+    max_tokens: int | None = None
+    defer_until: datetime | None = None
+    steps: tuple[str, ...] = ()
 
     @property
     def chosen(self) -> str:

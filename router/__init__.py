@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         fingerprint,
         first_of,
         from_spec,
+        ladder,
         load_policy,
         pacing,
         presets,
@@ -40,8 +41,12 @@ if TYPE_CHECKING:
         to_spec,
         utility,
     )
-    from router.budgets import Budget
+    from router.budgets import Adjustment, Budget, load_budgets
+    from router.budgets.lease import LeasedLedger
+    from router.budgets.postgres import PostgresLedger
     from router.budgets.sqlite import SQLiteLedger
+    from router.budgets.status import BudgetStatus
+    from router.budgets.warning import BudgetWarning
     from router.catalog import Candidate, Catalog, Rates
     from router.client import Client
     from router.client_async import AsyncClient
@@ -52,11 +57,13 @@ if TYPE_CHECKING:
         BadRequestError,
         BadResponseError,
         BudgetExceededError,
+        BudgetFrozenError,
         CatalogError,
         ConfigError,
         ConnectionFailedError,
         ContextLengthError,
         CorruptLedgerError,
+        DeferredError,
         InsufficientBalanceError,
         InvalidBudgetError,
         InvalidRequestError,
@@ -81,12 +88,14 @@ if TYPE_CHECKING:
     from router.jobplan import JobPlan
     from router.record import DecisionRecord
     from router.reports import Report
+    from router.responses import ResponseCache
     from router.transports.recording import recorded_prompts
     from router.types import Cost, Forecast, Plan, Route, Usage
+    from router.webhook import Webhook
 
 _ERRORS = (
     "AlreadyGradedError AuthenticationError BadRequestError BadResponseError BudgetExceededError "
-    "CatalogError ConfigError ConnectionFailedError ContextLengthError CorruptLedgerError "
+    "BudgetFrozenError CatalogError ConfigError ConnectionFailedError ContextLengthError CorruptLedgerError DeferredError "
     "InsufficientBalanceError InvalidBudgetError InvalidRequestError LedgerError MissingKeyError "
     "NoCandidateError ProviderError ProviderTimeoutError RateLimitError RecordError "
     "ReplayMissError RetiredModelError RouterError ScorerError ServerError UnknownHostError "
@@ -94,15 +103,19 @@ _ERRORS = (
 )
 _POLICIES = (
     "Context Decision Policy Purse Quote cascade cheapest cheapest_adequate constrained explore "
-    "fingerprint first_of from_spec load_policy pacing presets restrict sparing threshold to_spec "
+    "fingerprint first_of from_spec ladder load_policy pacing presets restrict sparing threshold to_spec "
     "utility"
 )
 _HOMES = {
     "classifiers.prompt": "Prompt",
     "classifiers.scores": "Quantiles Score",
     "policies": _POLICIES,
-    "router.budgets": "Budget",
+    "router.budgets": "Adjustment Budget load_budgets",
+    "router.budgets.lease": "LeasedLedger",
+    "router.budgets.postgres": "PostgresLedger",
     "router.budgets.sqlite": "SQLiteLedger",
+    "router.budgets.status": "BudgetStatus",
+    "router.budgets.warning": "BudgetWarning",
     "router.catalog": "Candidate Catalog Rates",
     "router.client": "Client",
     "router.client_async": "AsyncClient",
@@ -111,12 +124,15 @@ _HOMES = {
     "router.jobplan": "JobPlan",
     "router.record": "DecisionRecord",
     "router.reports": "Report",
+    "router.responses": "ResponseCache",
     "router.transports.recording": "recorded_prompts",
     "router.types": "Cost Forecast Plan Route Usage",
+    "router.webhook": "Webhook",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
+    "Adjustment",
     "AlreadyGradedError",
     "AsyncClient",
     "AuthenticationError",
@@ -124,6 +140,9 @@ __all__ = [
     "BadResponseError",
     "Budget",
     "BudgetExceededError",
+    "BudgetFrozenError",
+    "BudgetStatus",
+    "BudgetWarning",
     "Candidate",
     "Catalog",
     "CatalogError",
@@ -138,16 +157,19 @@ __all__ = [
     "Cost",
     "Decision",
     "DecisionRecord",
+    "DeferredError",
     "Forecast",
     "InsufficientBalanceError",
     "InvalidBudgetError",
     "InvalidRequestError",
     "JobPlan",
+    "LeasedLedger",
     "LedgerError",
     "MissingKeyError",
     "NoCandidateError",
     "Plan",
     "Policy",
+    "PostgresLedger",
     "Prompt",
     "ProviderError",
     "ProviderTimeoutError",
@@ -159,6 +181,7 @@ __all__ = [
     "RecordError",
     "ReplayMissError",
     "Report",
+    "ResponseCache",
     "RetiredModelError",
     "Route",
     "RouterError",
@@ -172,6 +195,7 @@ __all__ = [
     "UnpricedModelError",
     "Usage",
     "UsageError",
+    "Webhook",
     "cascade",
     "cheapest",
     "cheapest_adequate",
@@ -180,6 +204,8 @@ __all__ = [
     "fingerprint",
     "first_of",
     "from_spec",
+    "ladder",
+    "load_budgets",
     "load_policy",
     "pacing",
     "presets",

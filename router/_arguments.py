@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from policies.types import Policy
 from router.budgets import Budget, Ledger, Window
+from router.budgets.files import load_budgets
+from router.budgets.open import OnLedgerError
+from router.budgets.warning import BudgetWarning
 from router.catalog import Catalog
 from router.errors import InvalidRequestError
 from router.horizon import Unpriced
 from router.prompts.text import check_messages
+from router.responses import ResponseCache
 from router.scoring import Scorer
 from router.types import Request
 
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from router.completion import ChatCompletion
 
 CatalogSource: TypeAlias = str | Path | Mapping[str, Any]
-BudgetLike: TypeAlias = Budget | str | int | Decimal
+BudgetLike: TypeAlias = Budget | str | int | Decimal | Path
 Verdict: TypeAlias = bool | float
 Verifier: TypeAlias = Callable[["ChatCompletion"], Verdict | Awaitable[Verdict]]
 """Judges an answer: True or False, or from 0 (wrong) to 1 (right). `AsyncClient` awaits one that
@@ -43,7 +47,8 @@ class ClientArguments(TypedDict, total=False):
     policy: Policy | str | Path | None
     """A callable, a preset's name or a TOML file; "balanced" by default."""
     budgets: BudgetLike | Sequence[BudgetLike] | None
-    """Budgets that every request must keep to; a plain amount is one without end, in USD."""
+    """Budgets that every request must keep to; a plain amount is one without end, in USD, and a
+    path that ends in ".toml" a file of them."""
     ledger: Ledger | str | Path | None
     """A path, ":memory:", or a ledger; by default a file in the user's state directory."""
     keys: Mapping[str, str] | None
@@ -69,6 +74,13 @@ class ClientArguments(TypedDict, total=False):
     strict_usage: bool
     """Raise `UsageError` where a host does not report what an answer took, or not soundly; the
     answer is settled by our count and is in the error. False by default."""
+    on_warning: Callable[[BudgetWarning], Any] | None
+    """Told once when a budget is spent up to one of its `warn` shares; see also `Webhook`."""
+    on_ledger_error: OnLedgerError
+    """While the ledger's store fails: "deny" (the default), "local-lease" or "allow"."""
+    cache: ResponseCache | str | Path | None
+    """A directory, or a `ResponseCache`: the same request is answered once and then for nothing.
+    None by default."""
     now: Callable[[], datetime]
     """The clock: an aware instant in UTC."""
     environ: Mapping[str, str] | None
@@ -84,6 +96,9 @@ class CallArguments(TypedDict, total=False):
     tags: Mapping[str, str] | None
     timeout: float | None
     max_retries: int | None
+    patience: float | None
+    """Seconds that the request may wait before it is sent, until it is cheaper or a budget
+    resets; 0 by default. The timeout counts from then."""
     max_tokens: int | None
     max_completion_tokens: int | None
     tools: Sequence[Mapping[str, Any]] | None
@@ -117,6 +132,7 @@ _OURS = frozenset(
         "tags",
         "timeout",
         "max_retries",
+        "patience",
         "max_tokens",
         "max_completion_tokens",
         "tools",
@@ -238,16 +254,23 @@ def request_from(
         tags={**tags, **given.get("tags", {})},
         timeout=given.get("timeout", timeout),
         max_retries=given.get("max_retries", max_retries),
+        patience=given.get("patience", 0.0),
     )
 
 
 def budgets_from(
     given: BudgetLike | Sequence[BudgetLike] | None, window: Window = "total"
 ) -> tuple[Budget, ...]:
-    """Budgets out of budgets and plain amounts in USD; an amount is one over `window`."""
+    """Budgets out of budgets, TOML files and plain amounts in USD; an amount is over `window`."""
     if given is None:
         return ()
     many: list[Any] = [given]
     if isinstance(given, (list, tuple, set, frozenset)):
         many = list(given)
-    return tuple(b if isinstance(b, Budget) else Budget(b, window) for b in many)
+    found: list[Budget] = []
+    for one in many:
+        if isinstance(one, Path) or (isinstance(one, str) and one.endswith(".toml")):
+            found += load_budgets(one)
+        else:
+            found.append(one if isinstance(one, Budget) else Budget(one, window))
+    return tuple(found)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from zipfile import BadZipFile
 
 from policies.types import Policy
@@ -24,6 +24,9 @@ from router._arguments import (
 )
 from router._clock import utcnow
 from router.budgets import Ledger
+from router.budgets.manage import Budgets
+from router.budgets.open import OnLedgerError, open_ledger
+from router.budgets.warning import BudgetWarning
 from router.catalog import Catalog
 from router.errors import ConfigError, UsageError
 from router.feedback import Memory
@@ -31,8 +34,9 @@ from router.horizon import Unpriced
 from router.pace import Pace
 from router.portfolio import Portfolio
 from router.prompts.prefix import PrefixIndex
+from router.responses import ResponseCache
 from router.scoring import Scorer
-from router.services import Services
+from router.services import CacheRules, Services
 from router.telemetry import Telemetry
 from router.transports.access import Access
 from router.types import Request
@@ -60,11 +64,21 @@ class Core:
         verify: Verifier | None = None,
         unpriced: Unpriced = None,
         strict_usage: bool = False,
+        on_warning: Callable[[BudgetWarning], Any] | None = None,
+        on_ledger_error: OnLedgerError = "deny",
+        cache: ResponseCache | str | Path | None = None,
         now: Callable[[], datetime] = utcnow,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         _check_kinds(policy, ledger, catalog, keys, base_urls, tags)
         _check_verifier(verify)
+        if not (on_warning is None or callable(on_warning)):
+            raise ConfigError(f"on_warning: expected a function, got {on_warning!r}")
+        if on_ledger_error not in get_args(OnLedgerError):
+            expected = ", ".join(map(repr, get_args(OnLedgerError)))
+            raise ConfigError(f"on_ledger_error: expected {expected}, got {on_ledger_error!r}")
+        if not (cache is None or isinstance(cache, (str, Path, ResponseCache))):
+            raise ConfigError(f"cache: expected a directory or a ResponseCache, got {cache!r}")
         if unpriced not in {None, "deny", "ceiling"}:
             raise ConfigError(f"unpriced: expected None, 'deny' or 'ceiling', got {unpriced!r}")
         if not (scorer is None or isinstance(scorer, (str, Path)) or hasattr(scorer, "score")):
@@ -86,8 +100,13 @@ class Core:
         self._unpriced, self._strict_usage = unpriced, bool(strict_usage)
         self._telemetry = Telemetry(metric_tags)
         self._prefixes, self._pace = PrefixIndex(), Pace()
+        self._on_warning, self._on_ledger_error = on_warning, on_ledger_error
+        self._told: set[tuple[str, datetime, float]] = set()
         self._ledger: Ledger | None = None
         self._ledger_at = ledger
+        self._own_cache = isinstance(cache, (str, Path))
+        self.cache = ResponseCache(cache, now=now) if isinstance(cache, (str, Path)) else cache
+        self.budget_desk = Budgets(self.budgets, lambda: self.ledger, self.tags, now)
         self._services: Services | None = None
         self._closed = False
         self._lock = threading.RLock()
@@ -100,11 +119,7 @@ class Core:
                 at = self._ledger_at
                 if at is None:
                     at = default_ledger_path(self.access.environ)
-                if isinstance(at, (str, Path)):
-                    from router.budgets.sqlite import SQLiteLedger
-
-                    at = SQLiteLedger(at)
-                self._ledger = at
+                self._ledger = open_ledger(at, self._on_ledger_error)
             return self._ledger
 
     @property
@@ -160,6 +175,9 @@ class Core:
                     pace=self._pace,
                     unpriced=self._unpriced,
                     strict_usage=self._strict_usage,
+                    on_warning=self._on_warning,
+                    told=self._told,
+                    cache=None if self.cache is None else _rules(policy, self.cache),
                 )
             return self._services
 
@@ -201,6 +219,8 @@ class Core:
         self._closed = True
         if self._ledger is not None and self._ledger is not self._ledger_at:
             self._ledger.close()
+        if self.cache is not None and self._own_cache:
+            self.cache.close()
 
 
 def with_completion(error: UsageError) -> None:
@@ -221,6 +241,27 @@ def default_ledger_path(environ: Mapping[str, str]) -> Path:
     if local := environ.get("LOCALAPPDATA"):
         return Path(local) / "centroute" / "ledger.sqlite3"
     return Path("~/.local/state/centroute/ledger.sqlite3").expanduser()
+
+
+def _rules(policy: Policy, cache: ResponseCache) -> CacheRules:
+    """What makes requests the same: of a policy that is not ours all tags count."""
+    from policies import fingerprint, to_spec
+
+    try:
+        tags: tuple[str, ...] | None = tuple(sorted(_tags_in(to_spec(policy))))
+    except ValueError:
+        tags = None
+    return CacheRules(fingerprint(policy), tags, cache.streams_with_tools)
+
+
+def _tags_in(spec: Any) -> set[str]:
+    """The tags that a policy's quality floors name, in `tag=value`."""
+    if isinstance(spec, list):
+        return {tag for item in spec for tag in _tags_in(item)}
+    if not isinstance(spec, Mapping):
+        return set()
+    floors = spec.get("quality_floors", {})
+    return {key.partition("=")[0] for key in floors} | _tags_in(spec.get("of"))
 
 
 def _catalog(given: Catalog | CatalogSource | Sequence[CatalogSource] | None) -> Catalog:

@@ -7,6 +7,7 @@ pass. `_drive_async.py` does the same on an event loop.
 from __future__ import annotations
 
 import inspect
+import logging
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
@@ -17,10 +18,12 @@ from router.attempt import StreamClosed
 from router.budgets import Ledger
 from router.effects import Effect
 from router.errors import ConfigError
+from router.responses import ResponseCache
 from router.transports import Source, Transport
 from router.types import Chunk
 
 T = TypeVar("T")
+_log = logging.getLogger("router")
 
 
 def keep(ledger: Ledger, effect: Effect) -> Any:
@@ -34,7 +37,31 @@ def keep(ledger: Ledger, effect: Effect) -> Any:
             return ledger.settle(reservation_id, settlement)
         case effects.Release(reservation_id, at, outcome):
             return ledger.release(reservation_id, at=at, outcome=outcome)
+        case effects.Post(reservation, settlement):
+            return ledger.post(reservation, settlement)
+        case effects.Warned(key, window_start, share):
+            return ledger.warned(key, window_start, share)
     raise TypeError(f"not a ledger effect: {effect!r}")
+
+
+def look(cache: ResponseCache | None, effect: Effect) -> Any:
+    """Obey one of the effects that are for the response cache."""
+    assert cache is not None
+    match effect:
+        case effects.Recall(key):
+            return cache.get(key)
+        case effects.Memorize(key, reply):
+            return cache.put(key, reply)
+    raise TypeError(f"not an effect of the cache: {effect!r}")
+
+
+def notified(effect: effects.Notify) -> Any:
+    """What the listener returns; its errors are logged, for they must not cost an answer."""
+    try:
+        return effect.listener(effect.warning)
+    except Exception:  # noqa: BLE001 - a listener is anybody's code
+        _log.exception("on_warning failed")
+        return None
 
 
 def judged(effect: effects.Verify) -> Any:
@@ -55,8 +82,10 @@ class Drive(Generic[T]):
         ledger: Ledger,
         transport: Transport,
         sleep: Callable[[float], None] = time.sleep,
+        cache: ResponseCache | None = None,
     ) -> None:
         self._flow, self._ledger, self._transport, self._sleep = flow, ledger, transport, sleep
+        self._cache = cache
         self._source: Source | None = None
         self.done = False
 
@@ -107,6 +136,14 @@ class Drive(Generic[T]):
                 return self._source.read()
             case effects.Sleep(seconds):
                 return self._sleep(seconds)
+            case effects.Recall() | effects.Memorize():
+                return look(self._cache, effect)
+            case effects.Notify():
+                told = notified(effect)
+                if inspect.iscoroutine(told):
+                    told.close()
+                    _log.error("on_warning: only AsyncClient awaits a listener")
+                return None
             case effects.Verify():
                 verdict = judged(effect)
                 if inspect.iscoroutine(verdict):

@@ -8,21 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Generator
+import logging
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from router import effects
-from router._drive import judged, keep
+from router._drive import judged, keep, look, notified
 from router.attempt import StreamClosed
 from router.budgets import Ledger
 from router.effects import Effect
+from router.responses import ResponseCache
 from router.transports import AsyncSource, AsyncTransport
 from router.types import Chunk
 
 T = TypeVar("T")
-_LEDGER = (effects.Balances, effects.Reserve, effects.Settle, effects.Release)
+_log = logging.getLogger("router")
+_LEDGER = (
+    effects.Balances,
+    effects.Reserve,
+    effects.Settle,
+    effects.Release,
+    effects.Post,
+    effects.Warned,
+)
 
 
 class AsyncDrive(Generic[T]):
@@ -36,9 +46,10 @@ class AsyncDrive(Generic[T]):
         ledger: Ledger,
         transport: AsyncTransport,
         executor: Executor,
+        cache: ResponseCache | None = None,
     ) -> None:
         self._flow, self._ledger, self._transport = flow, ledger, transport
-        self._executor = executor
+        self._executor, self._cache = executor, cache
         self._source: AsyncSource | None = None
         self.done = False
 
@@ -95,6 +106,12 @@ class AsyncDrive(Generic[T]):
                 return await self._source.read()
             case effects.Sleep(seconds):
                 return await asyncio.sleep(seconds)
+            case effects.Recall() | effects.Memorize():
+                return await asyncio.to_thread(look, self._cache, effect)
+            case effects.Notify(listener):
+                awaits = inspect.iscoroutinefunction(listener)
+                told = notified(effect) if awaits else await asyncio.to_thread(notified, effect)
+                return await _heard(told) if inspect.isawaitable(told) else None
             case effects.Verify(verifier):
                 # One that does not await may take long (it runs the tests, say): into a thread.
                 awaits = inspect.iscoroutinefunction(verifier)
@@ -115,3 +132,10 @@ class AsyncDrive(Generic[T]):
         source, self._source = self._source, None
         if source is not None:
             await source.close()
+
+
+async def _heard(told: Awaitable[Any]) -> None:
+    try:
+        await told
+    except Exception:  # noqa: BLE001 - a listener is anybody's code
+        _log.exception("on_warning failed")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from router.budgets import Record, Reservation, Settlement, holds_for
+from router.budgets import Record, Reservation, Settlement
 from router.catalog import Candidate
 from router.charge import (
     Stream,
@@ -21,9 +21,12 @@ from router.charge import (
 from router.dispatch import outcome_of
 from router.effects import Effect, Emit, Open, Read, Release, Reserve, Send, Settle
 from router.errors import LedgerError, ProviderTimeoutError, RouterError, UsageError
+from router.limits import amount_for, lost_cost, lost_tokens
+from router.purses import holds_of
 from router.services import Services
 from router.types import Attempt, Call, Reply, Request, Route, Usage
 from router.usage import usage_in
+from router.watch import watch
 
 _LEASE_MARGIN = timedelta(seconds=60)
 _PAUSE, _PAUSE_SHARE = 0.02, 0.1
@@ -59,12 +62,16 @@ def attempt(
     """Reserve, call, settle. A failed attempt is appended to `past` with what it cost."""
     forecast = route.forecasts[candidate.name]
     now, began = services.now(), services.monotonic()
-    holds = holds_for(services.budgets, request.tags, now, request.id)
+    holds = tuple(
+        replace(hold, amount=amount_for(hold, forecast))
+        for hold in holds_of(services.budgets, request, candidate, now)
+    )
     hard = any(hold.hard for hold in holds)
+    told = hard or request.max_tokens or route.decision.max_tokens
     call = Call(
         request=request,
         candidate=candidate,
-        max_tokens=forecast.max_tokens if hard or request.max_tokens else None,
+        max_tokens=forecast.max_tokens if told else None,
         timeout=seconds_left,
         input_tokens=forecast.input_tokens,
     )
@@ -72,8 +79,8 @@ def attempt(
         id=f"{request.id}/{len(past)}",
         at=now,
         lease_until=now + timedelta(seconds=seconds_left) + _LEASE_MARGIN,
-        # Under a hard budget nothing less than the worst case keeps the promise.
-        amount=(forecast.cost_ceiling if hard else forecast.cost_p90) or 0,
+        amount=lost_cost(holds, forecast),
+        tokens=lost_tokens(holds, forecast),
         holds=holds,
         record=_record(request, candidate, route),
     )
@@ -105,7 +112,7 @@ def attempt(
         bill = bill_of(call, services, reservation, until, stream if request.stream else None)
         charged = after_failure(error, call, stream, services, reservation, bill)
         stream.notes = bill.notes
-        lost, spent = charged or (None, None)
+        lost, spent, tokens = charged or (None, None, None)
         past.append(
             Attempt(
                 candidate=candidate.name,
@@ -122,9 +129,15 @@ def attempt(
             yield Settle(
                 reservation.id,
                 Settlement(
-                    at=services.now(), usage=lost, cost=spent, outcome=outcome, seconds=seconds
+                    at=services.now(),
+                    usage=lost,
+                    cost=spent,
+                    outcome=outcome,
+                    seconds=seconds,
+                    tokens=tokens,
                 ),
             )
+            yield from watch(holds, services)
         services.telemetry.end(observed, seconds=seconds, usage=lost, cost=spent, outcome=outcome)
         raise
     seconds = services.monotonic() - began
@@ -147,6 +160,7 @@ def attempt(
         # The answer is paid for: hand it over. The reservation stands until it is swept, so the
         # budget errs on the safe side.
         notes += (f"the ledger could not settle, so the reservation stands: {error}",)
+    yield from watch(holds, services)
     services.telemetry.end(
         observed,
         seconds=seconds,
@@ -234,4 +248,5 @@ def _record(request: Request, candidate: Candidate, route: Route) -> Record:
         forecast_cost_p90=forecast.cost_p90,
         forecast_output_tokens=round(forecast.output_tokens.p50),
         forecast_quality=round(forecast.quality, 6),
+        propensity=route.decision.propensities.get(candidate.name, 1.0),
     )

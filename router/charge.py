@@ -11,6 +11,7 @@ from router.budgets import Reservation
 from router.errors import ConfigError, ProviderError, UsageError
 from router.horizon import billed, served_tier, tier_of
 from router.pricing import cost
+from router.responses import Gathered
 from router.services import Services
 from router.types import Call, Chunk, Cost, Reply, Usage
 from router.usage import merge_usage, parse_usage, usage_in
@@ -27,7 +28,8 @@ class Stream:
     no text came after them, `final` that they came with the end of the answer or after it.
     `emitted` says whether the caller was handed any part of the answer's content. `came` is when
     its latest piece arrived: the host's own end, however long the reader took; `tier` is the
-    service tier that the host names, `notes` what is to be said of what was charged.
+    service tier that the host names, `notes` what is to be said of what was charged, `gathered`
+    the whole answer where it may be kept.
     """
 
     text: list[str] = field(default_factory=list)
@@ -42,6 +44,7 @@ class Stream:
     came: datetime | None = None
     tier: str | None = None
     notes: tuple[str, ...] = ()
+    gathered: Gathered | None = None
 
     @property
     def usage(self) -> Usage | None:
@@ -53,10 +56,14 @@ class Stream:
         self.text, self.finish_reason, self.reasoned = [], None, False
         self.told, self.raw, self.covered, self.final = None, None, False, False
         self.came, self.tier, self.notes = None, None, ()
+        if self.gathered is not None:
+            self.gathered = Gathered()
 
     def take(self, chunk: Chunk, came: datetime) -> None:
         """Keep what settling will need of a chunk that came at this instant."""
         self.came = came
+        if self.gathered is not None:
+            self.gathered.take(chunk)
         if (tier := served_tier(chunk.body)) is not None:
             self.tier = tier
         choices = chunk.body.get("choices") or [{}]
@@ -203,8 +210,8 @@ def after_failure(
     services: Services,
     reservation: Reservation,
     bill: Bill,
-) -> tuple[Usage, Cost] | None:
-    """What a failed attempt is charged, None for nothing.
+) -> tuple[Usage, Cost, int | None] | None:
+    """What a failed attempt is charged, None for nothing; tokens where they are not the usage's.
 
     A broken or closed stream: what came of it. What may have been worked on unseen (an answer
     that never came, reasoning that is not shown): all that was reserved.
@@ -212,14 +219,15 @@ def after_failure(
     hidden = call.candidate.mode == "thinking" and not stream.reasoned
     if call.request.stream and stream.final:
         usage = usage_of(stream.usage, stream.text, call, services)
-        return usage, priced(usage, call, services, bill)
+        return usage, priced(usage, call, services, bill), None
     if call.request.stream and any(stream.text) and not hidden:
         usage = _at_least(_believed(stream.usage, call), _counted(call, stream.text, services))
-        return usage, priced(usage, call, services, bill)
+        return usage, priced(usage, call, services, bill), None
     if isinstance(error, ConfigError) or (isinstance(error, ProviderError) and not error.billable):
         return None  # refused by the host, or by ourselves before it was sent
     usage = Usage(input_tokens=call.input_tokens, estimated=True)
-    return usage, Cost(pico=reservation.amount, rates_id=reservation.record.rates_id)
+    assumed = Cost(pico=reservation.amount, rates_id=reservation.record.rates_id)
+    return usage, assumed, reservation.tokens
 
 
 def _believed(reported: Usage | None, call: Call) -> Usage | None:

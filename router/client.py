@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -14,7 +15,7 @@ from router import flow
 from router._arguments import BudgetLike, CallArguments, ClientArguments, VerifierLike
 from router._core import Core, with_completion
 from router._drive import Drive
-from router.budgets.status import BudgetStatus, status
+from router.budgets.manage import Budgets
 from router.chat import Chat, CompletionStream
 from router.errors import ConfigError, UsageError
 from router.feedback import feedback
@@ -86,10 +87,10 @@ class BaseClient:
         self._core.services()
         return tuple(self._core.portfolio.configured((model,), self._core.now()))
 
-    def status(self, tags: Mapping[str, str] | None = None) -> list[BudgetStatus]:
-        """Limit, spend and remainder of each budget that a request with these tags would meet."""
-        core = self._core
-        return status(core.budgets, core.ledger, core.tags | dict(tags or {}), core.now())
+    @property
+    def budgets(self) -> Budgets:
+        """The budgets of this client: what is left of them, top-ups, transfers, freezes."""
+        return self._core.budget_desk
 
     def report(
         self,
@@ -132,6 +133,7 @@ class Client(BaseClient):
         _refuse_awaiting(settings.get("verify"))
         super().__init__(**settings)
         self._transport = transport or sync_transport(self._core.access)
+        self._sleep: Callable[[float], None] = time.sleep
         self.chat = Chat(self._create)
 
     def plan(
@@ -181,7 +183,13 @@ class Client(BaseClient):
         _refuse_awaiting(verify)
         request = self._core.request(messages, arguments)
         services = self._core.services_for(budget, verify, spending=True)
-        drive = Drive(flow.complete(request, services), self._core.ledger, self._transport)
+        drive = Drive(
+            flow.complete(request, services),
+            self._core.ledger,
+            self._transport,
+            self._sleep,
+            self._core.cache,
+        )
         if request.stream:
             return CompletionStream.start(drive)
         try:

@@ -26,6 +26,8 @@ from router.types import Plan
 if TYPE_CHECKING:
     from router.completion import ChatCompletion
 
+_LEDGER_THREADS = 16
+
 
 class AsyncClient(BaseClient):
     """The same for an event loop; takes the same settings as `Client`."""
@@ -81,7 +83,11 @@ class AsyncClient(BaseClient):
         await self._prepare()
         services = self._core.services_for(budget, verify, spending=True)
         drive = AsyncDrive(
-            flow.complete(request, services), self._core.ledger, self._transport, self._executor
+            flow.complete(request, services),
+            self._core.ledger,
+            self._transport,
+            self._executor,
+            self._core.cache,
         )
         if request.stream:
             return await AsyncCompletionStream.start(drive)
@@ -116,5 +122,5 @@ class AsyncClient(BaseClient):
 
 
 def _ledger_thread() -> ThreadPoolExecutor:
-    # One thread is enough: a ledger commits one transaction at a time.
-    return ThreadPoolExecutor(1, thread_name_prefix="centroute-ledger")
+    # Those who wait for the ledger at once share a commit.
+    return ThreadPoolExecutor(_LEDGER_THREADS, thread_name_prefix="centroute-ledger")

@@ -16,6 +16,7 @@ from router.errors import (
 )
 from router.types import Request
 
+LONGEST_PATIENCE = 31 * 86_400
 LONGEST_TIMEOUT = 86_400
 """Seconds. A reservation whose process died is held about as long as its request's timeout."""
 
@@ -117,6 +118,17 @@ def check_parameters(request: Request) -> None:
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         raise InvalidRequestError(
             f"max_retries: expected a whole number from 0, got {retries!r}", param="max_retries"
+        )
+    patience = request.patience
+    if (
+        isinstance(patience, bool)
+        or not isinstance(patience, (int, float))
+        or not 0 <= patience <= LONGEST_PATIENCE
+    ):
+        raise InvalidRequestError(
+            f"patience: expected seconds from 0 to {LONGEST_PATIENCE:,} (31 days), "
+            f"got {patience!r}",
+            param="patience",
         )
     for name, value in request.tags.items():
         if not (_is_text(name) and _is_text(value) and name):

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Container, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 from classifiers.scores import Score
-from policies.types import Context, Decision, Purse, Quote
-from router.budgets import Balance, Hold, exceeded
+from policies.types import Context, Decision, Quote
 from router.catalog import Candidate
 from router.constraints import Obstacle, nobody_left, obstacle
 from router.errors import (
     BudgetExceededError,
+    DeferredError,
     InvalidRequestError,
     NoCandidateError,
     RouterError,
     UnpricedModelError,
 )
-from router.forecast import Unaffordable, forecast, input_bound, size_of, spread
+from router.forecast import forecast, input_bound, size_of, spread
 from router.horizon import Horizon, Prices, tier_of
+from router.later import cheaper
+from router.limits import Unaffordable
+from router.money import to_usd
 from router.outlook import Forecast
 from router.prompts.layout import arrange
 from router.prompts.prefix import chain_of
 from router.prompts.text import prompt_of
+from router.purses import NO_LIMIT, Purses
 from router.record import Grounds, completed
 from router.scoring import scores_of, version_of
 from router.services import Services
@@ -35,31 +40,29 @@ _DENIED = "its price is not known, and unpriced='deny'"
 def decide(
     request: Request,
     services: Services,
-    holds: Sequence[Hold],
-    balances: Sequence[Balance],
+    candidates: Sequence[Candidate],
+    purses: Purses,
     now: datetime,
 ) -> Plan:
-    """Choose a candidate for `request` and say why not the others.
+    """Choose one of the candidates for `request` and say why not the others.
 
     Raises:
         NoCandidateError: everyone is out; the kinds of `router.errors` say how.
         BudgetExceededError: the hard budgets hold too little for any candidate.
         ScorerError: the scorer failed.
     """
-    hard = [(h, b) for h, b in zip(holds, balances, strict=True) if h.hard]
-    if hard and request.unvetted:
+    rooms = purses.rooms(candidates)
+    if request.unvetted and any(room.hard for room in rooms.values()):
         raise InvalidRequestError(
             f"extra_body: {', '.join(request.unvetted)} may change what is billed, and a hard "
             "budget applies. Leave it out, or make the budget soft (hard=False).",
             param="extra_body",
         )
     layout = arrange(request.messages, request.tools)
-    candidates = services.candidates(request.models, now)
     input_tokens = services.count_input(
         layout.messages, tools=layout.tools or None, response_format=request.response_format
     )
     input_bytes = size_of(request)
-    remaining = min((max(0, _left(h, b)) for h, b in hard), default=None)
     out: dict[str, Obstacle] = {}
     priced: list[tuple[Candidate, Prices, int]] = []
     horizon = Horizon(
@@ -72,7 +75,8 @@ def decide(
     for candidate in candidates:
         bound = input_bound(candidate, input_tokens, input_bytes)
         prices = horizon.prices(candidate, input_tokens, bound)
-        why = obstacle(candidate, request, input_tokens, prices.rates, hard=bool(hard))
+        hard = rooms.get(candidate.name, NO_LIMIT).priced
+        why = obstacle(candidate, request, input_tokens, prices.rates, hard=hard)
         if why is None and prices.rates is None and services.unpriced == "deny":
             why = Obstacle("price", _DENIED)
         if why is None and (reason := services.unfit(candidate, request)):
@@ -101,49 +105,57 @@ def decide(
     profiles = list(dict.fromkeys(c.profile for c, _, _ in priced))
     reading, scores = scores_of(services.scorer, prompt, profiles, request.tags.get("tenant", ""))
     chain = chain_of(layout.messages, layout.tools)
-    forecasts: dict[str, Forecast] = {}
     errors = {profile: spread(scores[profile].draws) for profile in profiles}
     means: dict[tuple[str, int], float] = {}
-    needed: list[int] = []
-    for candidate, prices, bound in priced:
-        answer = forecast(
-            candidate,
-            request,
-            scores[candidate.profile],
-            prices,
-            input_tokens=input_tokens,
-            bound=bound,
-            cache_read_tokens=services.prefixes.expected(candidate.endpoint, chain, now),
-            remaining=remaining,
-            pace=services.pace,
-            quality_se=errors[candidate.profile],
-            means=means,
-        )
-        if isinstance(answer, Unaffordable):
-            out[candidate.name] = Obstacle("budget", answer.reason)
-            needed.append(answer.needed)
-        else:
-            forecasts[candidate.name] = answer
+
+    def forecasts_of(names: Container[str], cap: int | None) -> dict[str, Forecast | Unaffordable]:
+        return {
+            candidate.name: forecast(
+                candidate,
+                request,
+                scores[candidate.profile],
+                prices,
+                input_tokens=input_tokens,
+                bound=bound,
+                cache_read_tokens=services.prefixes.expected(candidate.endpoint, chain, now),
+                room=rooms.get(candidate.name, NO_LIMIT),
+                pace=services.pace,
+                quality_se=errors[candidate.profile],
+                means=means,
+                cap=cap,
+            )
+            for candidate, prices, bound in priced
+            if candidate.name in names
+        }
+
+    answers = forecasts_of({candidate.name for candidate, _, _ in priced}, None)
+    forecasts = {name: a for name, a in answers.items() if isinstance(a, Forecast)}
+    short = {name: a for name, a in answers.items() if isinstance(a, Unaffordable)}
+    out |= {name: Obstacle("budget", a.reason) for name, a in short.items()}
     if not forecasts:
-        raise _too_little(hard, min(needed), out)
+        raise _too_little(short.values(), out)
     obstacles = {name: o.reason for name, o in out.items()}
     quotes = [
         quote
         for candidate, _, _ in priced
         if (known := forecasts.get(candidate.name))
-        and (quote := _quote(candidate, known, scores[candidate.profile]))
+        and (quote := _quote(candidate, known, scores[candidate.profile], services, purses, now))
     ]
     if quotes:
         for name, known in forecasts.items():
             if known.cost is None:
                 obstacles[name] = "its price is not known: give its rates in an overlay"
-    context = _context(request, services, tuple(zip(holds, balances, strict=True)), now)
+    context = _context(request, services, purses, now)
     decision = completed(_choose(services, quotes, context, forecasts), obstacles)
     if not decision.ranking:
-        raise NoCandidateError(
-            f"policy {decision.policy!r} allows none of the candidates ({decision.reason}):",
-            reasons=decision.rejected,
-        )
+        raise _nobody(decision, purses)
+    wait = decision.defer_until
+    if wait is not None and wait > now + timedelta(seconds=request.patience):
+        raise _deferred(decision, wait, purses)
+    if decision.max_tokens is not None:
+        served = {*decision.ranking, *decision.escalation}
+        capped = forecasts_of(served, decision.max_tokens)
+        forecasts |= {name: a for name, a in capped.items() if isinstance(a, Forecast)}
     return Plan(
         decision=decision,
         forecasts=forecasts,
@@ -164,10 +176,19 @@ def decide(
     )
 
 
-def _quote(candidate: Candidate, forecast: Forecast, score: Score) -> Quote | None:
+def _quote(
+    candidate: Candidate,
+    forecast: Forecast,
+    score: Score,
+    services: Services,
+    purses: Purses,
+    now: datetime,
+) -> Quote | None:
     """What the policy is shown of a candidate; None without a known price."""
     if forecast.cost is None or forecast.cost_p90 is None or forecast.cost_ceiling is None:
         return None
+    # Only where money may be tight is it asked when a call would be cheaper.
+    later = cheaper(services.catalog, candidate, forecast, now) if purses.shared else None
     return Quote(
         name=candidate.name,
         quality=forecast.quality,
@@ -183,35 +204,24 @@ def _quote(candidate: Candidate, forecast: Forecast, score: Score) -> Quote | No
         region=candidate.region,
         basis=forecast.basis,
         quality_draws=tuple(map(float, score.draws)),
+        output_tokens_p50=forecast.output_tokens.p50,
+        output_tokens_p90=forecast.output_tokens.p90,
+        max_tokens=forecast.max_tokens,
+        cheaper_at=None if later is None else later[0],
+        cheaper_cost=None if later is None else later[1],
     )
 
 
-def _context(
-    request: Request,
-    services: Services,
-    held: Sequence[tuple[Hold, Balance]],
-    now: datetime,
-) -> Context:
-    # A cap on this one request is no purse to be spared for others.
-    lasting = [(h, b) for h, b in held if not h.key.startswith("request/")]
-    left = [max(0, _left(h, b)) for h, b in lasting if h.hard]
-    purses = tuple(
-        Purse(
-            limit=hold.limit,
-            taken=balance.spent + balance.reserved,
-            starts=hold.window_start if hold.resets_at else None,
-            ends=hold.resets_at,
-        )
-        for hold, balance in lasting
-    )
+def _context(request: Request, services: Services, purses: Purses, now: datetime) -> Context:
     return Context(
         now=now,
-        remaining=min(left, default=None),
+        remaining=purses.remaining(),
         tags=dict(request.tags),
-        purses=purses,
+        purses=purses.purses(),
         draw=draw_of(request.id),
         streaming=request.stream,
         verifiable=services.verify is not None and not request.stream,
+        patience=request.patience,
     )
 
 
@@ -249,13 +259,42 @@ def _choose(
     return decision
 
 
-def _left(hold: Hold, balance: Balance) -> int:
-    return hold.limit - balance.spent - balance.reserved
-
-
-def _too_little(
-    hard: Sequence[tuple[Hold, Balance]], needed: int, out: Mapping[str, Obstacle]
-) -> BudgetExceededError:
-    hold, balance = min(hard, key=lambda pair: _left(*pair))
+def _too_little(short: Iterable[Unaffordable], out: Mapping[str, Obstacle]) -> BudgetExceededError:
+    """Of the candidates that are too dear, the error of the one that needs least."""
+    dollars = [s for s in short if s.limit.hold.unit == "usd"]
+    least = min(dollars or list(short), key=lambda s: s.needed)
     why = "".join(f"\n  {name}: {o.reason}" for name, o in out.items())
-    return exceeded(hold, balance, needed, "the cheapest candidate needs", why)
+    return least.limit.exceeded(least.needed, why)
+
+
+def _nobody(decision: Decision, purses: Purses) -> RouterError:
+    """The error for a policy that allows nobody: for want of money, or for another reason."""
+    said = f"policy {decision.policy!r} allows none of the candidates ({decision.reason})"
+    if decision.steps and purses.tightest() is not None:
+        return BudgetExceededError(f"{said}. Nothing was sent.", **_figures(purses))
+    return NoCandidateError(f"{said}:", reasons=decision.rejected)
+
+
+def _deferred(decision: Decision, until: datetime, purses: Purses) -> RouterError:
+    said = (
+        f"policy {decision.policy!r} would send this at {until:%Y-%m-%d %H:%M} UTC "
+        f"({decision.reason}). Nothing was sent: try again then, or pass patience= (seconds)."
+    )
+    if purses.tightest() is None:
+        return NoCandidateError(said, reasons=decision.rejected)
+    return DeferredError(said, until=until, **_figures(purses))
+
+
+def _figures(purses: Purses) -> dict[str, Any]:
+    """What the error says of the tightest budget."""
+    tight = purses.tightest()
+    assert tight is not None
+    hold, balance = tight
+    return {
+        "budget": hold.name,
+        "limit": to_usd(hold.limit + balance.adjusted),
+        "spent": to_usd(balance.spent),
+        "reserved": to_usd(balance.reserved),
+        "requested": to_usd(0),
+        "resets_at": hold.resets_at,
+    }

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from router.budgets import Hold, Reservation, Settlement
+from router.budgets.warning import BudgetWarning
+from router.responses import CachedReply
 from router.types import Call, Chunk, Reply, Route
 
 
@@ -40,6 +42,46 @@ class Release:
     reservation_id: str
     at: datetime
     outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Record a call that nobody reserved; answered with its ledger `Entry`."""
+
+    reservation: Reservation
+    settlement: Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Note that a share of an account is warned of; answered with whether we are the first."""
+
+    key: str
+    window_start: datetime
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Tell the caller's `on_warning`; answered with None, whatever comes of it."""
+
+    listener: Callable[[BudgetWarning], Any]
+    warning: BudgetWarning
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Look into the response cache; answered with `CachedReply`, or None."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memorize:
+    """Put an answer into the response cache; answered with None."""
+
+    key: str
+    reply: CachedReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +127,19 @@ class Verify:
 
 
 Effect: TypeAlias = (
-    Balances | Reserve | Settle | Release | Send | Open | Read | Emit | Sleep | Verify
+    Balances
+    | Reserve
+    | Settle
+    | Release
+    | Post
+    | Warned
+    | Notify
+    | Recall
+    | Memorize
+    | Send
+    | Open
+    | Read
+    | Emit
+    | Sleep
+    | Verify
 )

@@ -18,6 +18,8 @@ RouterError
 │   ├── ContextLengthError      the prompt is longer than every context window
 │   └── UnpricedModelError      a hard budget and a model without a price
 ├── BudgetExceededError         refused before any spend: which budget, what is left, until when
+│   ├── BudgetFrozenError       somebody froze the budget; its history says who and why
+│   └── DeferredError           the policy would send it later: says when
 ├── LedgerError                 the ledger cannot be opened, read or written
 │   └── CorruptLedgerError      the file is not a ledger, or is damaged; it is left untouched
 └── ProviderError               the host answered with an error, or did not answer
@@ -166,7 +168,8 @@ class UnpricedModelError(NoCandidateError):
 class BudgetExceededError(RouterError):
     """A hard budget refused the request; nothing was sent and nothing was spent.
 
-    Amounts are USD. `resets_at` (UTC) is None when the window never ends.
+    Amounts are in `unit`: USD as `Decimal`, or whole tokens or requests. `resets_at` (UTC) is None
+    when the window never ends.
     """
 
     def __init__(
@@ -174,14 +177,16 @@ class BudgetExceededError(RouterError):
         message: str,
         *,
         budget: str,
-        limit: Decimal,
-        spent: Decimal,
-        reserved: Decimal,
-        requested: Decimal,
+        limit: Decimal | int,
+        spent: Decimal | int,
+        reserved: Decimal | int,
+        requested: Decimal | int,
         resets_at: datetime | None = None,
+        unit: str = "usd",
     ) -> None:
         super().__init__(message)
         self.budget = budget
+        self.unit = unit
         self.limit = limit
         self.spent = spent
         self.reserved = reserved
@@ -189,9 +194,25 @@ class BudgetExceededError(RouterError):
         self.resets_at = resets_at
 
     @property
-    def remaining(self) -> Decimal:
-        """USD neither spent nor reserved; never below zero."""
-        return max(Decimal(0), self.limit - self.spent - self.reserved)
+    def remaining(self) -> Decimal | int:
+        """What is neither spent nor reserved, in `unit`; never below zero."""
+        rest = self.limit - self.spent - self.reserved
+        return max(type(rest)(0), rest)
+
+
+class BudgetFrozenError(BudgetExceededError):
+    """Somebody froze the budget: `client.budgets.history()` says who and why."""
+
+
+class DeferredError(BudgetExceededError):
+    """The policy would send the request later, at `until` (UTC): money is tight now.
+
+    Pass `patience=` (seconds) to have it wait.
+    """
+
+    def __init__(self, message: str, *, until: datetime, **figures: Any) -> None:
+        super().__init__(message, **figures)
+        self.until = until
 
 
 class LedgerError(RouterError):

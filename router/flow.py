@@ -12,13 +12,17 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from router.attempt import StreamClosed
-from router.budgets import holds_for
+from router.charge import Stream
 from router.constraints import check_parameters
 from router.decide import decide
-from router.effects import Balances, Effect
+from router.effects import Balances, Effect, Memorize, Recall
 from router.errors import RouterError, UsageError
-from router.escalate import best, unverified, verified
+from router.escalate import Answer, best, unverified, verified
 from router.feedback import Length, Remembered, conclude, note_lengths
+from router.patience import patiently
+from router.purses import purses_of
+from router.recall import kept, recalled
+from router.responses import Gathered, cache_key
 from router.scoring import learns
 from router.serve import Job, serve
 from router.services import Services
@@ -35,9 +39,11 @@ def plan(request: Request, services: Services) -> Generator[Effect, Any, Plan]:
     """Decide and forecast, without reserving or spending."""
     check_parameters(request)
     now = services.now()
-    holds = holds_for(services.budgets, request.tags, now, request.id)
-    balances = (yield Balances(holds)) if holds else []
-    return decide(request, services, holds, balances, now)
+    candidates = services.candidates(request.models, now)
+    purses = purses_of(services.budgets, request, candidates, now)
+    if purses.holds:
+        purses = purses.filled((yield Balances(purses.holds)))
+    return decide(request, services, candidates, purses, now)
 
 
 def complete(request: Request, services: Services) -> Flow:
@@ -49,9 +55,14 @@ def complete(request: Request, services: Services) -> Flow:
         ProviderError: the last candidate failed; its notes name what was tried.
         UsageError: with `strict_usage`; its `reply` and `route` are the answer, paid for.
     """
-    began, started_at = services.monotonic(), services.now()
+    check_parameters(request)
+    key = _key(request, services)
+    if key is not None and (cached := (yield Recall(key))) is not None:
+        hit = yield from recalled(request, services, cached, services.monotonic())
+        if hit is not None:
+            return hit
     try:
-        planned = yield from plan(request, services)
+        planned, started_at, began = yield from patiently(plan, request, services)
     except RouterError as error:
         services.telemetry.refused(type(error).__name__)
         raise
@@ -66,7 +77,8 @@ def complete(request: Request, services: Services) -> Flow:
         notes=planned.notes,
         grounds=planned.grounds,
     )
-    job = Job(request, services, route, began)
+    gathered = Gathered() if key is not None and request.stream else None
+    job = Job(request, services, route, began, Stream(gathered=gathered))
     try:
         candidate, ended = yield from serve(job, decision.ranking)
     except StreamClosed:  # the caller has enough: what came is settled, and told
@@ -80,9 +92,35 @@ def complete(request: Request, services: Services) -> Flow:
     served = best(answers)
     judged = tuple(a.attempt for a in answers)
     route = _finished(job, planned, served.attempt, judged, notes)
+    if key is not None:
+        yield from _memorize(key, job, served)
     if served.fault is not None:
         raise _with_answer(served.fault, served.reply, route)
     return served.reply, route
+
+
+def _key(request: Request, services: Services) -> str | None:
+    """What the response cache knows this request by; None where it is not to be cached."""
+    if services.cache is None:
+        return None
+    rules = services.cache
+    return cache_key(
+        request,
+        policy=rules.policy,
+        by=tuple(request.tags) if rules.tags is None else rules.tags,
+        streams_with_tools=rules.streams_with_tools,
+    )
+
+
+def _memorize(key: str, job: Job, served: Answer) -> Generator[Effect, Any, None]:
+    reply = served.reply
+    if reply is None and job.stream.gathered is not None:
+        reply = job.stream.gathered.reply(served.attempt.usage)
+    quality = job.route.forecasts[served.candidate.name].quality
+    now = job.services.now()
+    answer = kept(job.request, reply, served.attempt, served.candidate, now, quality=quality)
+    if answer is not None:
+        yield Memorize(key, answer)
 
 
 def _with_answer(fault: UsageError, reply: Reply | None, route: Route) -> UsageError:

@@ -4,40 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
 from classifiers.scores import Quantiles, Score
 from router.catalog import Candidate, Rates
 from router.horizon import Prices
+from router.limits import Unaffordable, size
 from router.money import format_usd
 from router.outlook import Forecast
 from router.pace import Pace, Times
-from router.pricing import affordable_output, ceiling, output_costs
+from router.pricing import output_costs
 from router.prompts.layout import canonical
+from router.purses import Room
 from router.types import Request
 
-_HEADROOM = (1.25, "1.25 x the forecast's p99")
-_HEADROOM_UNSEEN = (3.0, "3 x the forecast's p99")
-"""Over the p99 forecast when the caller set no max_tokens: a forecast's tail is uncertain too, and
-more so where no answer of the model was ever seen, in training or here. A cut-off answer is money
-for nothing."""
-_FEWEST, _FEWEST_UNSEEN = 256, 2048
-"""`max_tokens` is not set below this. Lengths are learned from short questions: until calls of
-one's own say so, a plan or an essay must not be cut off for looking like one."""
 _MARGIN = 32
 """Input tokens over our own count; besides, one in a hundred."""
 _HORIZON = 600.0
 """Seconds that a call may take for all we know, where its endpoint has no history here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unaffordable:
-    """The budget cannot hold even a short answer of this candidate: what it takes at least."""
-
-    needed: int
-    reason: str
 
 
 def spread(draws: Sequence[float]) -> float:
@@ -87,15 +72,16 @@ def forecast(
     input_tokens: int,
     bound: int,
     cache_read_tokens: int,
-    remaining: int | None,
+    room: Room,
     pace: Pace,
     quality_se: float,
     means: dict[tuple[str, int], float],
+    cap: int | None = None,
 ) -> Forecast | Unaffordable:
     """Forecast one candidate.
 
-    `bound` is the most input tokens that can be billed (`input_bound`); `remaining` is what hard
-    budgets still hold in pico-dollars, None without any. The ceiling counts the whole input as
+    `bound` is the most input tokens that can be billed (`input_bound`); `room` is what hard
+    budgets leave, `cap` the policy's limit on the answer. The ceiling counts the whole input as
     uncached and all of `max_tokens` as used, at the dearest price until the timeout.
     `quality_se` is the `spread` of the score's draws; `means` keeps the expected lengths of one
     request, for they are the same at every host of a model.
@@ -103,10 +89,19 @@ def forecast(
     cached = min(cache_read_tokens, input_tokens)
     cached = cacheable(candidate, cached) if cached else 0
     output = score.output_tokens
-    found = _limit(candidate, request, score, input_tokens, bound, prices.dearest, remaining)
+    found = size(
+        candidate,
+        request,
+        score,
+        room,
+        input_tokens=input_tokens,
+        bound=bound,
+        dearest=prices.dearest,
+        cap=cap,
+    )
     if isinstance(found, Unaffordable):
         return found
-    limit, most, notes = found
+    limit, notes = found.max_tokens, list(found.notes)
     mean = means.get((candidate.profile, limit), -1.0)
     if mean < 0.0:
         mean = means[candidate.profile, limit] = _capped_mean()(output, limit)
@@ -142,7 +137,10 @@ def forecast(
         cost=expected,
         cost_p50=p50,
         cost_p90=p90,
-        cost_ceiling=most,
+        cost_ceiling=found.cost,
+        cost_likely=found.likely_cost,
+        tokens_ceiling=found.tokens,
+        tokens_likely=found.likely_tokens,
         rates_id="" if rates is None else rates.id,
         notes=tuple(notes),
         quality_se=quality_se,
@@ -168,52 +166,6 @@ def _capped_mean() -> Callable[[Quantiles, float], float]:
     from classifiers.spread import capped_mean
 
     return capped_mean
-
-
-def _limit(
-    candidate: Candidate,
-    request: Request,
-    score: Score,
-    input_tokens: int,
-    bound: int,
-    dearest: Rates | None,
-    remaining: int | None,
-) -> tuple[int, int | None, list[str]] | Unaffordable:
-    """The max_tokens that the host is told, the ceiling that follows, and notes on both."""
-    room = min(candidate.max_output_tokens, candidate.context_tokens - input_tokens)
-    asked = request.max_tokens
-    limit = min(asked or room, room)
-    notes = []
-    if asked and limit < asked:
-        notes.append(f"max_tokens lowered from {asked:,} to {limit:,}: its cap")
-    if dearest is None:
-        return limit, None, notes
-    if remaining is None:
-        return limit, ceiling(bound, limit, dearest), notes
-    output, least, cause = score.output_tokens, limit, ""
-    if not asked:
-        least = min(limit, max(1, math.ceil(output.p90)))
-        seen = score.basis == "trained" or score.tokens_basis != "prior"
-        headroom, cause = _HEADROOM if seen else _HEADROOM_UNSEEN
-        fewest = _FEWEST if score.tokens_basis != "prior" else _FEWEST_UNSEEN
-        limit = math.ceil(output.p99 * headroom)
-        if limit < fewest:
-            limit, cause = fewest, "room for a long answer"
-        limit = min(room, limit)
-    most = ceiling(bound, limit, dearest)
-    if most > remaining or limit < least:
-        affordable = affordable_output(remaining, bound, dearest)
-        if affordable is not None and affordable < least:
-            needed = ceiling(bound, least, dearest)
-            return Unaffordable(
-                needed, f"needs {format_usd(needed)}, the budget has {format_usd(remaining)} left"
-            )
-        if affordable is not None and affordable < limit:
-            limit, cause = affordable, "what the budget can pay"
-            most = ceiling(bound, limit, dearest)
-    if cause:
-        notes.append(f"max_tokens set to {limit:,}: {cause}")
-    return limit, most, notes
 
 
 def _instant(prices: Prices, rates: Rates, times: Times, timeout: float) -> datetime:

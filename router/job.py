@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from router.budgets import Balance, Hold, holds_for
+from router.budgets import Balance, Hold, left
 from router.catalog import Candidate
 from router.constraints import check_parameters
 from router.decide import decide
@@ -23,6 +23,7 @@ from router.horizon import Horizon, tier_of
 from router.jobplan import Fit, Item, JobPlan
 from router.money import format_usd
 from router.outlook import Forecast
+from router.purses import account_of, purses_of
 from router.services import Services
 from router.shown import lasting
 from router.turns import Ahead, Trip, trip
@@ -70,20 +71,21 @@ def plan_job(
             messages, turns, arguments = _read(given)
             request = make(messages, arguments)
             check_parameters(request)
-            holds = holds_for(services.budgets, request.tags, now, request.id)
-            asked = [h for h in holds if _account(h) not in known and not _single(h)]
+            candidates = services.candidates(request.models, now)
+            purses = purses_of(services.budgets, request, candidates, now)
+            asked = [h for h in purses.holds if account_of(h) not in known]
             if asked:
-                known |= zip(map(_account, asked), (yield Balances(asked)), strict=True)
-            balances = [known.get(_account(h), Balance()) for h in holds]
-            planned = decide(request, services, holds, balances, now)
+                known |= zip(map(account_of, asked), (yield Balances(asked)), strict=True)
+            purses = replace(purses, balances=known)
+            planned = decide(request, services, candidates, purses, now)
             chosen = services.catalog.candidate(planned.decision.chosen, at=now)
             found = planned.forecast
             ways = _trip(services, chosen, found, request, turns, now, ahead)
         except (RouterError, TypeError) as error:
             error.add_note(f"in requests[{i}]")
             raise
-        lasting = [(h, known[_account(h)]) for h in holds if not _single(h)]
-        adding.add(i, chosen, found, turns, ways, lasting)
+        held = [(h, b) for h, b in purses.of(chosen.name) if h.unit == "usd" and not h.single]
+        adding.add(i, chosen, found, turns, ways, held)
     return adding.total(now, span)
 
 
@@ -153,8 +155,7 @@ class _Adding:
         for hold, balance in holds:
             purse = self._purses.get(hold)
             if purse is None:
-                left = hold.limit - balance.spent - balance.reserved
-                purse = self._purses[hold] = _Purse(hold, max(0, left))
+                purse = self._purses[hold] = _Purse(hold, max(0, left(hold, balance)))
             purse.parts += parts
             purse.ceiling += most or 0
 
@@ -274,12 +275,3 @@ def _read(given: Any) -> tuple[Any, int, dict[str, Any]]:
             param="turns",
         )
     return arguments.pop("messages", None), turns, arguments
-
-
-def _account(hold: Hold) -> tuple[str, datetime]:
-    return hold.key, hold.window_start
-
-
-def _single(hold: Hold) -> bool:
-    """Whether it is a cap on one request, which has spent nothing yet."""
-    return hold.key.startswith("request/")

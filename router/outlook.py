@@ -30,6 +30,9 @@ class Forecast:
     one of completion; `straddles` the price boundary that the call may cross, `cost_p90` being
     that of the dearer side then.
 
+    `tokens_ceiling` is the most input and output together; `cost_likely` and `tokens_likely` are
+    those of the quantile that some budget reserves (None: none does).
+
     Times are seconds, from this endpoint's own history, None while too little is known: `seconds`
     expected to the whole answer, `seconds_p90`, and `first_token_seconds` (median, of streams).
     """
@@ -62,6 +65,9 @@ class Forecast:
     first_token_seconds: float | None = None
     priced_at: datetime | None = None
     straddles: datetime | None = None
+    tokens_ceiling: int = 0
+    cost_likely: int | None = None
+    tokens_likely: int | None = None
 
     @property
     def cost_usd(self) -> Decimal | None:

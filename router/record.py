@@ -127,6 +127,7 @@ def completed(decision: Decision, obstacles: Mapping[str, str]) -> Decision:
         rejected={**obstacles, **decision.rejected},
         escalation=tuple(decision.escalation),
         propensities=dict(decision.propensities),
+        steps=tuple(decision.steps),
     )
 
 
@@ -243,7 +244,13 @@ def _unplain(value: Any) -> Any:
 
 
 def _quote(row: Mapping[str, Any]) -> Quote:
-    return Quote(**{**row, "quality_draws": tuple(row.get("quality_draws", ()))})
+    return Quote(
+        **{
+            **row,
+            "quality_draws": tuple(row.get("quality_draws", ())),
+            "cheaper_at": _instant(row.get("cheaper_at")),
+        }
+    )
 
 
 def _context(row: Mapping[str, Any]) -> Context:
@@ -255,8 +262,8 @@ def _context(row: Mapping[str, Any]) -> Context:
 
 
 def _decision(row: Mapping[str, Any]) -> Decision:
-    tuples = {name: tuple(row[name]) for name in ("ranking", "escalation")}
-    return Decision(**{**row, **tuples})
+    tuples = {name: tuple(row.get(name, ())) for name in ("ranking", "escalation", "steps")}
+    return Decision(**{**row, **tuples, "defer_until": _instant(row.get("defer_until"))})
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from policies.types import Policy
 from router.budgets import Budget
+from router.budgets.warning import BudgetWarning
 from router.catalog import Candidate, Catalog
 from router.feedback import Memory
 from router.horizon import Unpriced
@@ -19,6 +20,17 @@ from router.telemetry import Telemetry
 from router.types import Request
 
 __all__ = ["Learner", "Scorer", "Services", "TokenCounter"]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRules:
+    """What makes requests the same besides themselves: the policy's fingerprint, and the tags that
+    it reads (None: any).
+    """
+
+    policy: str
+    tags: tuple[str, ...] | None = ()
+    streams_with_tools: bool = False
 
 
 class TokenCounter(Protocol):
@@ -42,7 +54,9 @@ class Services:
     candidate should not get this request now (a recording without the prompt, a broken host).
     `verify` is the caller's judge of answers: called by the drivers, with a `ChatCompletion`.
     `unpriced` says what becomes of candidates without a known price; `strict_usage`, that an
-    answer whose usage the host did not report is an error, once it is settled.
+    answer whose usage the host did not report is an error, once it is settled. `on_warning` is
+    the caller's listener, `told` what it was told of. `cache` says which requests are the
+    same, None without a response cache.
     """
 
     catalog: Catalog
@@ -63,3 +77,6 @@ class Services:
     pace: Pace = field(default_factory=Pace)
     unpriced: Unpriced = None
     strict_usage: bool = False
+    on_warning: Callable[[BudgetWarning], Any] | None = None
+    told: set[tuple[str, datetime, float]] = field(default_factory=set)
+    cache: CacheRules | None = None

@@ -37,7 +37,8 @@ __all__ = [
 class Request:
     """One chat request as the caller made it, before anything is decided.
 
-    `timeout` is in seconds and covers all attempts together. `extra` holds the sampling and
+    `timeout` is in seconds and covers all attempts together; `patience` is how many the request
+    may wait before it is sent, where money is tight. `extra` holds the sampling and
     other fields that pass through to the host unchanged; `unvetted` names those of them that may
     change what is billed.
     """
@@ -55,6 +56,7 @@ class Request:
     tags: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 600.0
     max_retries: int = 2
+    patience: float = 0.0
 
     @property
     def wants_json(self) -> bool:

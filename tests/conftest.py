@@ -38,6 +38,7 @@ _load("catalogs")
 _load("price_lists")
 _load("jobs")
 _load("spending")
+_load("keeping")
 services = _load("by_hand").services
 
 

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from classifiers.scores import Quantiles, Score
 from policies import cheapest
 from router import AsyncClient, Catalog, Client, SQLiteLedger
+from router.budgets import Balance, Hold
 from router.forecast import forecast
 from router.horizon import Horizon, billed
 from router.money import to_pico
 from router.pace import Pace
+from router.purses import room_in
 from router.testing import AsyncMockTransport, FakeClock, MockTransport, reply
 from router.types import Request
 
@@ -168,6 +170,12 @@ def test_no_instant_leaves_the_span_that_was_reserved(start, timeout, began, end
         assert getattr(rates, kind) <= getattr(dearest, kind)
 
 
+WHOLE = Hold(
+    key="total/UTC/", window_start=NOON, resets_at=None, limit=10**15, hard=True, name="all"
+)
+ROOM = room_in([(WHOLE, Balance())])
+
+
 @given(
     st.integers(0, 24 * 3600),
     st.floats(0.5, 86_400),
@@ -192,7 +200,7 @@ def test_what_is_expected_never_exceeds_the_ceiling(second, timeout, taken, slop
         input_tokens=100,
         bound=140,
         cache_read_tokens=0,
-        remaining=10**15,
+        room=ROOM,
         pace=pace,
         quality_se=0.0,
         means={},

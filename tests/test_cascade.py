@@ -46,7 +46,7 @@ def test_a_wrong_answer_goes_on(cls):
     assert [e.outcome for e in entries] == ["ok"] * 3  # the calls did work
     assert route.cost.pico == entries[2].cost
     assert sum(a.cost.pico for a in route.attempts) == sum(e.cost for e in entries)
-    assert f"{made.status()[0].spent}" == f"{route.total_cost_usd}"
+    assert f"{made.budgets.status()[0].spent}" == f"{route.total_cost_usd}"
     assert [(p, g, t) for _, p, g, t in made.scorer.told] == [
         ("small", 0.0, "t"),
         ("large", 0.0, "t"),
@@ -103,7 +103,7 @@ def test_a_bug_in_a_transport_loses_no_answer():
     found = ask(made)
     assert found.text == "wrong"
     assert "ValueError: bug" in found.route.notes[-1]
-    assert made.status() == []
+    assert made.budgets.status() == []
 
 
 def test_an_interrupted_stage_passes():

@@ -144,10 +144,11 @@ def test_a_count_with_its_own_text_covers_it():
 def test_the_end_without_its_count_is_not_final(early):
     """Broken between the last word and the count, after hidden thoughts: all that was reserved."""
     taken = streamed(text("", early), text("", finish="stop"))
-    reserved = SimpleNamespace(amount=77, record=SimpleNamespace(rates_id="r"))
+    reserved = SimpleNamespace(amount=77, tokens=60, record=SimpleNamespace(rates_id="r"))
     error = ConnectionFailedError("it broke", billable=True)
-    usage, cost = after_failure(error, call(mode="thinking"), taken, services, reserved, BILL)
-    assert cost.pico == 77 and usage.estimated
+    usage, cost, tokens = after_failure(error, call(mode="thinking"), taken, services, reserved, BILL)
+    assert (cost.pico, tokens) == (77, 60)
+    assert usage.estimated
 
 
 def test_another_attempt_starts_afresh():

@@ -10,7 +10,7 @@ import pytest
 from classifiers.scores import Quantiles, Score
 from policies import cheapest, utility
 from policies.types import Decision
-from router.budgets import Balance, Budget, holds_for
+from router.budgets import Balance, Budget
 from router.catalog import Catalog
 from router.decide import decide
 from router.errors import (
@@ -24,6 +24,7 @@ from router.money import to_pico
 from router.pricing import ceiling
 from router.prompts.layout import arrange
 from router.prompts.prefix import PrefixIndex, chain_of
+from router.purses import purses_of
 from router.services import Services
 from router.telemetry import Telemetry
 from router.types import Request
@@ -101,9 +102,12 @@ def request(*models, **columns):
 
 
 def run(made, given=None, budgets=(), balances=None, now=NOW):
-    holds = holds_for(budgets, made.tags, now, made.id)
-    found = balances or [Balance() for _ in holds]
-    return decide(made, given or services(), holds, found, now)
+    parts = given or services()
+    candidates = parts.candidates(made.models, now)
+    purses = purses_of(budgets, made, candidates, now)
+    if balances:
+        purses = purses.filled(balances)
+    return decide(made, parts, candidates, purses, now)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_purses_are_budgets_with_windows():
     budgets = [Budget("1", "day"), Budget("2"), Budget("3", "month", hard=False)]
     made = staged(reply("x"), budgets=budgets)
     ask(made)
-    spent = to_pico(made.status()[0].spent)
+    spent = to_pico(made.budgets.status()[0].spent)
     context = made.plan(ASK, budget="0.5").record.context
     day = datetime(2026, 11, 22, tzinfo=UTC)
     assert context.purses == (

@@ -112,7 +112,9 @@ def test_an_unreadable_ledger_refuses_before_sending(clock):
     """Without balances nothing is decided and nothing sent."""
     transport = MockTransport(reply("x"))
     client = Client(
-        transport=transport, **settings(Interrupting("balances", LedgerError("gone")), clock)
+        transport=transport,
+        **settings(Interrupting("balances", LedgerError("gone")), clock),
+        budgets="1",
     )
     with pytest.raises(LedgerError, match="gone"):
         ask(client)

@@ -44,6 +44,15 @@ PROVIDER = {
     "provider_request_id": "r-1",
     "billable": True,
 }
+FIGURES = {
+    "budget": "$1 a day",
+    "limit": Decimal(1),
+    "spent": Decimal("0.5"),
+    "reserved": Decimal("0.25"),
+    "requested": Decimal("0.3"),
+    "resets_at": AT,
+    "unit": "usd",
+}
 ARGUMENTS = {
     "CatalogError": {"file": "x.toml", "line": 3},
     "UnknownModelError": {"did_you_mean": ("a", "b")},
@@ -54,14 +63,9 @@ ARGUMENTS = {
     "NoCandidateError": {"reasons": {"m@h": "no"}},
     "ContextLengthError": {"reasons": {"m@h": "long"}},
     "UnpricedModelError": {"reasons": {"m@h": "free?"}},
-    "BudgetExceededError": {
-        "budget": "$1 a day",
-        "limit": Decimal(1),
-        "spent": Decimal("0.5"),
-        "reserved": Decimal("0.25"),
-        "requested": Decimal("0.3"),
-        "resets_at": AT,
-    },
+    "BudgetExceededError": FIGURES,
+    "BudgetFrozenError": FIGURES,
+    "DeferredError": {**FIGURES, "until": AT},
 }
 
 
@@ -263,7 +267,7 @@ def test_a_setting_of_the_wrong_kind_is_refused_at_once(kind, setting, says):
 def test_no_budgets_are_no_budgets():
     """`budgets=None`, as a setting that is not set, is the same as none."""
     client = Client(transport=MockTransport(reply("x")), **settings(":memory:", budgets=None))
-    assert client.status() == []
+    assert client.budgets.status() == []
     made = client.chat.completions.create(MESSAGES, model=MODEL)
     assert made.route.cost.pico > 0
     client.close()

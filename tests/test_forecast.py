@@ -7,12 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers.scores import Quantiles, Score
+from router.budgets import Balance, Hold
 from router.catalog import Catalog
-from router.forecast import Unaffordable, cacheable, forecast, input_bound, spread
+from router.forecast import cacheable, forecast, input_bound, spread
 from router.horizon import Prices
+from router.limits import Unaffordable
 from router.money import to_pico
 from router.pace import Pace
 from router.pricing import affordable_output, ceiling, cost
+from router.purses import Room, room_in
 from router.types import Forecast, Request, Usage
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -43,6 +46,16 @@ SCORE = Score(0.75, Quantiles(50, 100, 300, 400, 120.5), Quantiles(0, 10, 30, 40
 REQUEST = Request(id="r", messages=({"role": "user", "content": "Hi"},))
 
 
+def room(remaining):
+    """What a hard budget with so many pico-dollars left leaves; none without any."""
+    if remaining is None:
+        return Room()
+    hold = Hold(
+        key="total/UTC/", window_start=NOW, resets_at=None, limit=remaining, hard=True, name="all"
+    )
+    return room_in([(hold, Balance())])
+
+
 def made(
     candidate=CANDIDATE,
     request=REQUEST,
@@ -64,7 +77,7 @@ def made(
         input_tokens=input_tokens,
         bound=input_bound(candidate, input_tokens, input_bytes),
         cache_read_tokens=cache_read_tokens,
-        remaining=remaining,
+        room=room(remaining),
         pace=pace or Pace(),
         quality_se=spread(score.draws),
         means={},
@@ -162,7 +175,9 @@ def test_an_answer_that_is_likely_cut_off_is_not_bought():
     """When even nine answers in ten would not fit, the candidate is out, with both amounts."""
     needed = ceiling(1000, 300, RATES)
     found = made(remaining=needed - 1)
-    assert found == Unaffordable(needed, "needs $0.001600, the budget has $0.001600 left")
+    assert isinstance(found, Unaffordable)
+    assert found.needed == needed
+    assert found.reason == "needs $0.001600, the budget has $0.001600 left"
     assert isinstance(made(remaining=needed), Forecast)
 
 

@@ -204,10 +204,11 @@ def test_a_fork_beside_a_thread_that_writes_does_not_hang_the_child(tmp_path):
 spend(ledger, "before", 1)
 inside = threading.Event()
 def slowly():
-    with ledger._transaction() as db:
+    def operation(rows):
         inside.set()
         time.sleep(0.3)
-        db.execute("UPDATE balances SET spent = spent + 0")
+        rows.account("total/UTC/", NOW).adjusted += 0
+    ledger._submit(operation)
     print("committed", flush=True)
 thread = threading.Thread(target=slowly)
 thread.start()
@@ -275,10 +276,11 @@ def test_a_ledger_made_during_a_fork_locks_nobody_out(tmp_path):
 spend(ledger, "before", 1)
 inside, made = threading.Event(), []
 def busy():
-    with ledger._transaction():
+    def operation(rows):
         inside.set()
         time.sleep(0.3)  # the fork waits for this transaction
         made.extend(SQLiteLedger(path) for _ in range(20))
+    ledger._submit(operation)
     # what the fork holds back can be had again after it, by any thread
     for i, other in enumerate((ledger, *made)):
         spend(other, f"thread/{i}", 1)

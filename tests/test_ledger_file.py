@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from router.budgets import Hold, Record, Reservation
-from router.budgets._schema import MIGRATIONS
+from router.budgets._sqlite.schema import MIGRATIONS
 from router.budgets.sqlite import SQLiteLedger
 from router.errors import CorruptLedgerError, LedgerError
 
@@ -107,9 +107,9 @@ def test_a_newer_ledger(path):
         "UPDATE balances SET spent = spent - 1",
         "UPDATE balances SET reserved = 0",
         "DELETE FROM balances",
-        "INSERT INTO balances VALUES ('other', 0, 5, 0)",
+        "INSERT INTO balances VALUES ('other', 0, 5, 0, 0)",
         "DELETE FROM open_reservations",
-        "UPDATE reservations SET amount = 1",
+        "UPDATE holds SET amount = 1",
     ],
 )
 def test_check_finds_what_does_not_add_up(path, statement):

@@ -40,6 +40,8 @@ def test_every_kind_of_ending_counts(book):
         "reasoning_tokens": 12,
         "cost_usd": Decimal("0.000000001534"),
         "forecast_cost_usd": Decimal("0.000000002100"),
+        "cached": 0,
+        "saved_usd": Decimal(0),
     }
     assert book.report().total == book.spent == row["cost_usd"]
     book.settle(lost, 400)  # the late truth: 600 less, and the tokens it took

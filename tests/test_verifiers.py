@@ -143,4 +143,4 @@ def test_a_cancelled_verifier_cancels_the_call():
 
     asyncio.run(run())
     assert [e.outcome for e in made.kept.entries()] == ["ok"]
-    assert made.status()[0].reserved == 0
+    assert made.budgets.status()[0].reserved == 0

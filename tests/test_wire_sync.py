@@ -140,7 +140,7 @@ def test_threads_never_pass_a_hard_budget(caller, wire):
     with Client(**caller.settings("deepinfra", budgets=budget)) as client:
         with ThreadPoolExecutor(16) as pool:
             costs = list(pool.map(one, range(16)))
-        (status,) = client.status()
+        (status,) = client.budgets.status()
         assert (status.reserved, status.spent * 10**12) == (0, sum(costs))
     each = 19 * 260_000 + 500 * 380_000
     assert set(costs) == {each, 0}

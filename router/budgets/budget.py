@@ -1,138 +1,239 @@
-"""Budgets as values: a limit, a window of the calendar, and the requests it applies to."""
+"""Budgets as values: limits, a window of time, and the requests that they apply to."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Literal, TypeAlias, cast
 
+from router.budgets.scopes import CANDIDATE_SCOPES, check_scope, matched, quoted
+from router.budgets.windows import (
+    Period,
+    Rolling,
+    Window,
+    parse_window,
+    rolling_period,
+    window_period,
+    zone_of,
+)
 from router.errors import InvalidBudgetError
-from router.money import format_usd, to_pico
+from router.money import MAX_PICO, format_usd, to_pico
 
-Window = Literal["request", "hour", "day", "week", "month", "total"]
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+Unit: TypeAlias = Literal["usd", "tokens", "requests"]
+"""`usd` counts pico-dollars, `tokens` input and output together, `requests` calls charged."""
+
+_MOST_SHARE = 10.0
 
 
-@dataclass(frozen=True)
+class _InWords(str):
+    """A name that nobody gave: made anew when `dataclasses.replace` changes a budget."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
-    """A limit in USD over a calendar window, for the requests whose tags match `scope`.
+    """Limits over a window of time, for the requests that `scope` covers; at least one of three.
 
-    `scope` maps tag names to values; `"*"` gives each value of the tag a budget of its own; an
-    empty scope covers every request. The window "request" caps each request; the others follow
-    the calendar of the IANA zone `tz`: a day has 23 or 25 hours when the clock changes.
-    `hard=False` records overspending and never refuses.
+    `limit` is in USD, `tokens` counts input and output together, `requests` calls that are
+    charged. `hard=False` records what goes beyond and never refuses.
+
+    `window`: "request" caps each request; "hour" is one of UTC; "day", "week" and "month" follow
+    the calendar of the IANA zone `tz`, where a day has 23 or 25 hours when the clock changes;
+    "rolling 24h" or a `timedelta` (1 minute to 366 days) counts any 24 hours; "total" never
+    resets.
+
+    `scope` maps names of tags to patterns. "acme" covers the values "acme" and all below it, such
+    as "acme/search/ann". `*` stands for one segment and gives each value an account of its own:
+    "acme/*" is a budget for each team of acme. The names model, mode, host and candidate are those
+    of whoever is called, with a whole name or `*`. An empty scope covers every request.
+
+    `warn` are shares of the limits, 0.8 for 80 %. `quantile` None reserves the worst case of each
+    call, and a hard limit holds. A quantile q from 0.5 to 0.999 reserves what the forecast says is
+    exceeded by one call in 1/(1-q): more calls fit in at once, and the limit can be overshot, at
+    most by the sum over the calls in flight of worst case less reserved. How often a call takes
+    more than was reserved for it is as near to 1-q as forecasts are calibrated.
 
     Raises:
-        InvalidBudgetError: a limit that is not a finite amount >= 0, an unknown window or zone.
+        InvalidBudgetError: no limit at all, or a value that makes no sense; says which and why.
 
     >>> from router import Budget
     >>> Budget("5.00", "day", {"team": "search"}).name
     '$5.000000 a day, team=search'
     """
 
-    limit: str | int | Decimal | float = field(compare=False)
-    window: Window = "total"
+    limit: str | int | Decimal | float | None = field(default=None, compare=False)
+    window: Window | Rolling | timedelta = "total"
     scope: Mapping[str, str] = field(default_factory=dict)
     tz: str = "UTC"
     hard: bool = True
-    limit_pico: int = field(init=False, repr=False)
+    _: KW_ONLY
+    tokens: int | None = None
+    requests: int | None = None
+    warn: tuple[float, ...] = ()
+    quantile: float | None = None
+    name: str = ""
+    """The budget in errors and reports; if none is given, `words`."""
+    limit_pico: int | None = field(init=False, repr=False)
+    """`limit` in pico-dollars, None without one."""
+    _rolling: timedelta | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        try:
-            pico = to_pico(self.limit)
-        except ValueError as error:
-            raise InvalidBudgetError(f"Budget limit: {error}") from None
-        if pico < 0:
-            raise InvalidBudgetError(f"Budget limit: expected 0 USD or more, got {self.limit!r}")
-        object.__setattr__(self, "limit_pico", pico)
-        if self.window not in get_args(Window):
-            expected = ", ".join(get_args(Window))
-            raise InvalidBudgetError(f"Budget window: expected {expected}; got {self.window!r}")
-        object.__setattr__(self, "scope", _checked_scope(self.scope))
-        _zone(self.tz)
+        window, rolling = parse_window(self.window)
+        zone_of(self.tz)
+        if not isinstance(self.hard, bool):
+            raise InvalidBudgetError(f"Budget hard: expected True or False, got {self.hard!r}")
+        if self.limit is None and self.tokens is None and self.requests is None:
+            raise InvalidBudgetError(
+                "Budget limit: expected an amount in USD, or tokens=..., or requests=...; got none"
+            )
+        values = {
+            "limit_pico": None if self.limit is None else _checked_limit(self.limit),
+            "window": window,
+            "_rolling": rolling,
+            "scope": check_scope(self.scope),
+            "tokens": _checked_count("tokens", self.tokens),
+            "requests": _checked_count("requests", self.requests),
+            "warn": _checked_warn(self.warn),
+            "quantile": _checked_quantile(self.quantile),
+        }
+        for key, value in values.items():
+            object.__setattr__(self, key, value)
+        if self.name == "" or isinstance(self.name, _InWords):
+            object.__setattr__(self, "name", _InWords(self.words))
+        elif not isinstance(self.name, str) or not self.name.isprintable():
+            raise InvalidBudgetError(f"Budget name: expected one line of text, got {self.name!r}")
 
     def __hash__(self) -> int:
         scope = tuple(sorted(self.scope.items()))
-        return hash((self.limit_pico, self.window, scope, self.tz, self.hard))
+        return hash((self.limits, self.window, scope, self.tz, self.hard))
 
     @property
-    def name(self) -> str:
-        """The budget in words, for errors and reports."""
-        each = (
-            "in all"
-            if self.window == "total"
-            else f"a{'n' * (self.window == 'hour')} {self.window}"
+    def limits(self) -> tuple[tuple[Unit, int], ...]:
+        """Each limit that is set, with its unit: pico-dollars, tokens, requests."""
+        given: tuple[tuple[Unit, int | None], ...] = (
+            ("usd", self.limit_pico),
+            ("tokens", self.tokens),
+            ("requests", self.requests),
         )
-        where = "".join(f", {k}={v}" for k, v in self.scope.items())
-        return f"{format_usd(self.limit_pico)} {each}{where}"
+        return tuple((unit, limit) for unit, limit in given if limit is not None)
+
+    @property
+    def words(self) -> str:
+        """Limits, window and scope in words: "1,000,000 tokens a day, team=search"."""
+        amounts = " and ".join(
+            format_usd(limit)
+            if unit == "usd"
+            else f"{limit:,} {unit[: -1 if limit == 1 else None]}"
+            for unit, limit in self.limits
+        )
+        if self._rolling:
+            each = f"in any {str(self.window).removeprefix('rolling ')}"
+        elif self.window == "total":
+            each = "in all"
+        else:
+            each = f"a{'n' * (self.window == 'hour')} {self.window}"
+        where = "".join(f", {k}={v}" for k, v in sorted(self.scope.items()))
+        return f"{amounts} {each}{where}"
+
+    @property
+    def by_candidate(self) -> bool:
+        """Whether it depends on who is called, so that `tags` must say who that is."""
+        return not CANDIDATE_SCOPES.isdisjoint(self.scope)
 
     def applies(self, tags: Mapping[str, str]) -> bool:
         """Whether a request with these tags counts against this budget."""
-        return all(k in tags and v in ("*", tags[k]) for k, v in self.scope.items())
+        return all(
+            name in tags and matched(name, pattern, tags[name]) is not None
+            for name, pattern in self.scope.items()
+        )
 
-    def key(self, tags: Mapping[str, str], request_id: str = "") -> str:
-        """The account in the ledger: one per window kind, zone and value of each scoped tag.
+    def key(self, tags: Mapping[str, str], request_id: str = "", unit: Unit = "usd") -> str:
+        """The account in the ledger: one per unit, window kind, zone and value of each scoped tag.
 
         The limit is not part of it: a budget that is raised keeps what was spent.
+
+        Raises:
+            InvalidBudgetError: the budget does not apply to these tags.
         """
-        if self.window == "request":
-            return f"request/{_quoted(request_id)}"
-        where = ";".join(f"{_quoted(k)}={_quoted(tags[k])}" for k in sorted(self.scope))
-        return f"{self.window}/{self.tz}/{where}"
+        single = self.window == "request"
+        parts = []
+        for name in sorted(self.scope):
+            found = matched(name, self.scope[name], tags[name]) if name in tags else None
+            if found is None:
+                raise InvalidBudgetError(
+                    f"the budget of {self.name} does not cover a request with the tags "
+                    f"{sorted(tags)}: ask applies() first"
+                )
+            # The tags of one request stay as they are; only who is called may change.
+            if not single or name in CANDIDATE_SCOPES:
+                parts.append(f"{quoted(name)}={quoted(found)}")
+        where = ";".join(parts)
+        if single:
+            account = f"request/{quoted(request_id)}" + (f"/{where}" if where else "")
+        else:  # a rolling window is the same in all zones
+            account = f"{self.window}/{'UTC' if self._rolling else self.tz}/{where}"
+        return account if unit == "usd" else f"{unit}:{account}"
 
-    def period(self, now: datetime) -> tuple[datetime, datetime | None]:
-        """Start and end (UTC, end exclusive) of the window that `now` falls into."""
-        return window_period(self.window, self.tz, now)
-
-
-def window_period(window: Window, tz: str, now: datetime) -> tuple[datetime, datetime | None]:
-    """Start and end (UTC) of the calendar window of zone `tz` that holds the instant `now`."""
-    if window in {"request", "total"}:
-        return _BEGINNING, None
-    if window == "hour":  # hours are counted in UTC: a local hour can come twice
-        start = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        return start, start + timedelta(hours=1)
-    zone = _zone(tz)
-    local = now.astimezone(zone)
-    # Without `fold`: where the clock goes back over midnight, the first of the two begins the day.
-    day = local.replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0, fold=0)
-    if window == "day":
-        first, last = day, day + timedelta(days=1)
-    elif window == "week":  # ISO: weeks begin on Monday
-        first = day - timedelta(days=day.weekday())
-        last = first + timedelta(days=7)
-    else:
-        first = day.replace(day=1)
-        last = (first + timedelta(days=32)).replace(day=1)
-    # Wall-clock midnights, each with its own offset: that is what makes DST days 23 or 25 hours.
-    return first.replace(tzinfo=zone).astimezone(UTC), last.replace(tzinfo=zone).astimezone(UTC)
+    def period(self, now: datetime) -> Period:
+        """The window that the instant `now` falls into; see `Period`."""
+        if self._rolling:
+            return rolling_period(self._rolling, now)
+        return Period(*window_period(cast("Window", self.window), self.tz, now))
 
 
-def _zone(tz: str) -> ZoneInfo:
+def _checked_limit(limit: object) -> int:
     try:
-        return ZoneInfo(tz)
-    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        if not isinstance(limit, str | int | Decimal | float):  # Decimal also reads lists
+            raise ValueError(f"expected an amount in USD such as '0.25', got {limit!r}")
+        pico = to_pico(limit)
+    except ValueError as error:
+        raise InvalidBudgetError(f"Budget limit: {error}") from None
+    if pico < 0:
+        raise InvalidBudgetError(f"Budget limit: expected 0 USD or more, got {limit!r}")
+    return pico
+
+
+def _checked_count(what: str, count: object) -> int | None:
+    if count is None:
+        return None
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_PICO:
         raise InvalidBudgetError(
-            f"Budget tz: expected an IANA zone such as 'Europe/Berlin', got {tz!r}"
-        ) from None
+            f"Budget {what}: expected a whole number from 0 to {MAX_PICO}, got {count!r}"
+        )
+    return int(count)
 
 
-def _checked_scope(scope: Mapping[str, str]) -> dict[str, str]:
-    if not isinstance(scope, Mapping) or not all(
-        isinstance(k, str) and k and isinstance(v, str) and v for k, v in scope.items()
+def _checked_warn(shares: object) -> tuple[float, ...]:
+    if not isinstance(shares, tuple | list | set | frozenset) or not all(
+        _is_real(share) and 0 < share <= _MOST_SHARE for share in shares
     ):
         raise InvalidBudgetError(
-            "Budget scope: expected tag names and values such as {'team': 'search'}, "
-            f"got {scope!r}"
+            f"Budget warn: expected shares of the limit such as (0.8, 1.0), above 0 and up to "
+            f"{_MOST_SHARE:.0f}; got {shares!r}"
         )
-    return dict(scope)
+    return tuple(sorted({float(share) for share in shares}))
 
 
-def _quoted(text: str) -> str:
-    if not isinstance(text, str):
-        raise InvalidBudgetError(f"expected text as the value of a tag, got {text!r}")
-    # Keeps tags that contain our separators from sharing an account.
-    return text.replace("%", "%25").replace(";", "%3B").replace("=", "%3D").replace("/", "%2F")
+def _checked_quantile(quantile: object) -> float | None:
+    if quantile is None:
+        return None
+    if (
+        not isinstance(quantile, int | float)
+        or not _is_real(quantile)
+        or not (0.5 <= quantile <= 0.999)
+    ):
+        raise InvalidBudgetError(
+            "Budget quantile: expected None, to reserve the worst case, or a number from 0.5 to "
+            f"0.999; got {quantile!r}"
+        )
+    return float(quantile)
+
+
+def _is_real(number: object) -> bool:
+    return (
+        isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+    )

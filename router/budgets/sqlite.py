@@ -1,36 +1,41 @@
 """The default ledger: one SQLite file, safe under threads, processes and power loss.
 
-WAL with synchronous=FULL: a commit that returned is on disk. Every operation is one
-BEGIN IMMEDIATE transaction. `balances` is a running total of `holds` and `entries`.
+WAL with synchronous=FULL: a commit that returned is on disk. Callers of one process share
+transactions (`router.budgets.combine`); processes take turns, waiting with jitter.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import random
 import sqlite3
 import threading
+import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
-from router.budgets import _queries as sql
-from router.budgets._connect import RESTORE, open_file
-from router.budgets._rows import BALANCE_KEYS, ENTRY_SELECT, entry_from_row, micros
-from router.budgets.ledger import (
-    Balance,
-    Entry,
-    EntryKind,
-    Hold,
-    Reservation,
-    Settlement,
-    exceeded,
+from router.budgets import books
+from router.budgets import slabs as slab_rules
+from router.budgets._sqlite.books import Opened, SQLiteBooks
+from router.budgets._sqlite.connect import BUSY_SECONDS, RESTORE, is_busy, open_file
+from router.budgets._sqlite.rows import (
+    ADJUSTMENT_COLUMNS,
+    ENTRY_SELECT,
+    WRONG_ACCOUNTS,
+    adjustment_from,
+    entry_from,
+    micros,
 )
-from router.errors import CorruptLedgerError, LedgerError
-from router.types import Cost, Usage
+from router.budgets.combine import Combiner, Operation
+from router.budgets.entries import Adjustment, Entry, Reservation, Settlement
+from router.budgets.holds import Balance, Hold
+from router.errors import CorruptLedgerError, LedgerError, RouterError
+
+T = TypeVar("T")
 
 
 class SQLiteLedger:
@@ -50,103 +55,102 @@ class SQLiteLedger:
         self.path = str(path)
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._opened = Opened()
+        self._combiner: Combiner[SQLiteBooks] = Combiner(
+            self._perform, outages=(sqlite3.OperationalError, RouterError)
+        )
         _ledgers[id(self)] = self
 
     def reserve(self, reservation: Reservation) -> None:
-        """Set the amount aside in all holds or in none; see `Ledger.reserve`.
+        """Set the amounts aside in all holds or in none; see `Ledger.reserve`.
 
         What crashed processes left behind is swept first.
         """
-        record = json.dumps(asdict(reservation.record), sort_keys=True)
-        with self._transaction() as db:
-            self._sweep(db, reservation.at)
-            known = db.execute(
-                "SELECT amount, record FROM reservations WHERE id = ?", (reservation.id,)
-            ).fetchone()
-            if known:
-                if known != (reservation.amount, record):
-                    raise LedgerError(f"reservation {reservation.id!r} exists with other contents")
-                return
-            holds = reservation.holds
-            for hold, balance in zip(holds, sql.balances(db, holds), strict=True):
-                taken = balance.spent + balance.reserved
-                if hold.hard and taken + reservation.amount > hold.limit:
-                    raise exceeded(hold, balance, reservation.amount, "this call may cost up to")
-            db.execute(
-                "INSERT INTO reservations VALUES (?, ?, ?, ?, ?)",
-                (
-                    reservation.id,
-                    micros(reservation.at),
-                    micros(reservation.lease_until),
-                    reservation.amount,
-                    record,
-                ),
-            )
-            db.execute(
-                "INSERT INTO open_reservations VALUES (?, ?)",
-                (reservation.id, micros(reservation.lease_until)),
-            )
-            # Several budgets may share an account (a hard limit beside a soft one): moved once.
-            for account in dict.fromkeys((h.key, micros(h.window_start)) for h in holds):
-                db.execute("INSERT INTO holds VALUES (?, ?, ?)", (reservation.id, *account))
-                db.execute(
-                    "INSERT INTO balances (key, window_start, reserved) VALUES (?, ?, ?) "
-                    "ON CONFLICT DO UPDATE SET reserved = reserved + excluded.reserved",
-                    (*account, reservation.amount),
-                )
+        now = reservation.at
+
+        def operation(rows: SQLiteBooks) -> None:
+            books.sweep(rows, now)
+            books.reserve(rows, reservation)
+
+        self._submit(operation)
 
     def settle(self, reservation_id: str, settlement: Settlement) -> Entry:
         """Turn a reservation into spend; see `Ledger.settle`."""
-        with self._transaction() as db:
-            amount = sql.amount_of(db, reservation_id)
-            past = sql.resolution(db, reservation_id)
-            if past is None:
-                self._resolve(db, reservation_id, "settle", amount, settlement)
-            elif past.kind == "settle":
-                if (past.cost, past.usage) != (settlement.cost.pico, settlement.usage):
-                    raise LedgerError(f"{reservation_id!r} was settled with another cost already")
-            else:  # expired or released: the truth arrives late and the difference is booked
-                self._correct(db, reservation_id, past, settlement)
-            return sql.last_entry(db, reservation_id)
+        entry: Entry = self._submit(lambda rows: books.settle(rows, reservation_id, settlement))
+        return entry
 
     def release(self, reservation_id: str, *, at: datetime, outcome: str) -> None:
         """Return a reservation whose call was not charged; see `Ledger.release`."""
-        nothing = Settlement(at=at, usage=Usage(), cost=Cost(pico=0), outcome=outcome)
-        with self._transaction() as db:
-            if not sql.exists(db, reservation_id):
-                return  # interrupted before it was made: there is nothing to return
-            amount = sql.amount_of(db, reservation_id)
-            past = sql.resolution(db, reservation_id)
-            if past is None:
-                self._resolve(db, reservation_id, "release", amount, nothing)
-            elif past.kind == "expire":
-                self._correct(db, reservation_id, past, nothing)
-            elif past.kind == "settle":
-                raise LedgerError(f"{reservation_id!r} is settled and can no longer be released")
+        self._submit(lambda rows: books.release(rows, reservation_id, at, outcome))
+
+    def post(self, reservation: Reservation, settlement: Settlement) -> Entry:
+        """Record a call that nobody reserved; see `Ledger.post`."""
+        return self.draw(reservation, settlement, {})
+
+    def draw(
+        self, reservation: Reservation, settlement: Settlement, slabs: Mapping[str, str]
+    ) -> Entry:
+        """Record a call that was paid from slabs; see `SlabLedger.draw`."""
+        entry: Entry = self._submit(lambda rows: books.post(rows, reservation, settlement, slabs))
+        return entry
+
+    def give_back(self, slab_id: str, at: datetime) -> None:
+        """Return what is left of a slab; see `SlabLedger.give_back`."""
+        self._submit(lambda rows: books.give_back(rows, slab_id, at))
+
+    def extend(self, slab_ids: Sequence[str], lease_until: datetime) -> list[str]:
+        """Renew the leases of slabs; see `SlabLedger.extend`."""
+        still: list[str] = self._submit(lambda rows: books.extend(rows, slab_ids, lease_until))
+        return still
+
+    def exchange(self, asked: slab_rules.Exchange) -> slab_rules.Exchanged:
+        """Post what was paid from slabs, and take new ones; see `SlabLedger.exchange`."""
+        done: slab_rules.Exchanged = self._submit(lambda rows: slab_rules.exchange(rows, asked))
+        return done
 
     def sweep(self, now: datetime) -> int:
         """Charge every reservation past its lease in full; see `Ledger.sweep`."""
-        with self._transaction() as db:
-            return self._sweep(db, now)
+        swept: int = self._submit(lambda rows: books.sweep(rows, now))
+        return swept
+
+    def adjust(self, adjustments: Sequence[Adjustment], holds: Sequence[Hold]) -> None:
+        """Book changes of budgets, all or none; see `Ledger.adjust`."""
+        self._submit(lambda rows: books.adjust(rows, adjustments, holds))
+
+    def warned(self, key: str, window_start: datetime, share: float) -> bool:
+        """Whether this caller is the first to warn of this share; see `Ledger.warned`."""
+        first: bool = self._submit(
+            lambda rows: rows.first_to_warn(key, window_start, share),
+        )
+        return first
 
     def balances(self, holds: Sequence[Hold]) -> list[Balance]:
         """The balance of each hold's account in its window."""
         with self._lock, self._errors():
-            return sql.balances(self._db(), holds)
+            db = self._db()
+
+            def read() -> list[Balance]:
+                rows = SQLiteBooks(db, self._opened)
+                return [books.balance_of(rows, hold) for hold in holds]
+
+            return _patiently(read)
 
     def entries(
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Entry]:
         """Entries with since <= at < until, oldest first."""
-        low = micros(since) if since else -(2**63)
-        high = micros(until) if until else 2**63 - 1
-        with self._lock, self._errors():
-            rows = self._db().execute(
-                f"{ENTRY_SELECT} WHERE e.at >= ? AND e.at < ? ORDER BY e.seq",
-                (low, high),
-            )
-            found = [entry_from_row(row) for row in rows]
-        return iter(found)
+        rows = self._between(
+            f"{ENTRY_SELECT} WHERE e.at >= ? AND e.at < ? ORDER BY e.seq", since, until
+        )
+        return iter([entry_from(row) for row in rows])
+
+    def adjustments(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Adjustment]:
+        """Changes of budgets with since <= at < until, oldest first."""
+        select = f"SELECT {ADJUSTMENT_COLUMNS} FROM adjustments"
+        rows = self._between(f"{select} WHERE at >= ? AND at < ? ORDER BY seq", since, until)
+        return iter([adjustment_from(row) for row in rows])
 
     def check(self) -> None:
         """Read the whole file and compare the running totals with the entries.
@@ -157,7 +161,7 @@ class SQLiteLedger:
         with self._lock, self._errors():
             db = self._db()
             verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            wrong = db.execute(BALANCE_KEYS).fetchall()
+            wrong = db.execute(WRONG_ACCOUNTS).fetchall()
         if verdict != "ok" or wrong:
             detail = verdict if verdict != "ok" else f"{len(wrong)} balances differ from entries"
             raise CorruptLedgerError(f"ledger {self.path}: {detail}. {RESTORE}")
@@ -169,52 +173,40 @@ class SQLiteLedger:
                 self._connection.close()
             self._connection = None
 
-    def _sweep(self, db: sqlite3.Connection, now: datetime) -> int:
-        lost = db.execute(
-            "SELECT o.id, r.amount, r.record FROM open_reservations o "
-            "JOIN reservations r ON r.id = o.id WHERE o.lease_until < ?",
-            (micros(now),),
-        ).fetchall()
-        for reservation_id, amount, record in lost:
-            assumed = Settlement(
-                at=now,
-                usage=Usage(estimated=True),
-                cost=Cost(pico=amount, rates_id=json.loads(record)["rates_id"]),
-                outcome="lost",
-            )
-            self._resolve(db, reservation_id, "expire", amount, assumed)
-        return len(lost)
+    def _submit(self, operation: Operation[SQLiteBooks]) -> Any:
+        with self._errors():
+            return self._combiner.submit(operation)
 
-    def _resolve(
-        self, db: sqlite3.Connection, rid: str, kind: EntryKind, amount: int, end: Settlement
-    ) -> None:
-        sql.insert_entry(db, rid, kind, end, end.cost.pico, max(0, end.cost.pico - amount))
-        db.execute("DELETE FROM open_reservations WHERE id = ?", (rid,))
-        sql.move(db, rid, spent=end.cost.pico, reserved=-amount)
+    def _perform(self, operations: Sequence[Operation[SQLiteBooks]]) -> list[Any]:
+        """Perform operations in one transaction; see `router.budgets.combine.Perform`."""
+        results: list[Any] = []
+        with self._lock:
+            db = self._db()
+            _patiently(lambda: db.execute("BEGIN IMMEDIATE"))
+            try:
+                rows = SQLiteBooks(db, self._opened)
+                for operation in operations:
+                    try:
+                        results.append(operation(rows))
+                    except RouterError as error:
+                        results.append(error)
+                rows.write()
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+            rows.committed()
+        return results
 
-    def _correct(self, db: sqlite3.Connection, rid: str, past: Entry, truth: Settlement) -> None:
-        delta = truth.cost.pico - past.cost
-        done = db.execute(
-            "SELECT cost FROM entries WHERE reservation_id = ? AND kind = 'correct'", (rid,)
-        ).fetchone()
-        if done:
-            if done[0] != delta:
-                raise LedgerError(f"{rid!r} was corrected to another cost already")
-            return
-        sql.insert_entry(db, rid, "correct", truth, delta, 0)
-        sql.move(db, rid, spent=delta, reserved=0)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _between(
+        self, select: str, since: datetime | None, until: datetime | None
+    ) -> list[tuple[Any, ...]]:
+        low = micros(since) if since else -(2**63)
+        high = micros(until) if until else 2**63 - 1
         with self._lock, self._errors():
             db = self._db()
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            db.execute("COMMIT")
+            return _patiently(lambda: db.execute(select, (low, high)).fetchall())
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -234,6 +226,19 @@ class SQLiteLedger:
         if self._connection is None:
             self._connection = open_file(self.path)
         return self._connection
+
+
+def _patiently(call: Callable[[], T]) -> T:
+    """While another process holds the file, wait with jitter, so that nobody starves."""
+    deadline, pause = time.monotonic() + BUSY_SECONDS, 0.0005
+    while True:
+        try:
+            return call()
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.0, pause))  # noqa: S311 - nothing secret hangs on it
+        pause = min(2 * pause, 0.02)
 
 
 _ledgers: weakref.WeakValueDictionary[int, SQLiteLedger] = weakref.WeakValueDictionary()
@@ -262,7 +267,13 @@ def _after_fork() -> None:
     _forking.release()
 
 
+def _after_fork_in_child() -> None:
+    for ledger in _held:
+        ledger._combiner.reset()
+    _after_fork()
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
     )

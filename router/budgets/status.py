@@ -7,21 +7,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from router.budgets.budget import Budget
-from router.budgets.ledger import Ledger, holds_for
+from router.budgets.budget import Budget, Unit
+from router.budgets.holds import holds_for
+from router.budgets.ledger import Ledger
 from router.money import to_usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetStatus:
-    """A budget's present window, in USD; `remaining` is below zero after an overage."""
+    """One limit of a budget in its present window: USD as `Decimal`, or whole tokens or requests.
+
+    `limit` includes what was `adjusted`; `remaining` is below zero after an overage.
+    """
 
     name: str
-    limit: Decimal
-    spent: Decimal
-    reserved: Decimal
-    remaining: Decimal
+    limit: Decimal | int
+    spent: Decimal | int
+    reserved: Decimal | int
+    remaining: Decimal | int
     resets_at: datetime | None
+    unit: Unit = "usd"
+    adjusted: Decimal | int = 0
+    frozen: bool = False
 
 
 def status(
@@ -29,14 +36,24 @@ def status(
 ) -> list[BudgetStatus]:
     """The status of each budget that applies to requests with these tags."""
     holds = holds_for(budgets, tags, now, "")
-    return [
-        BudgetStatus(
-            name=hold.name,
-            limit=to_usd(hold.limit),
-            spent=to_usd(balance.spent),
-            reserved=to_usd(balance.reserved),
-            remaining=to_usd(hold.limit - balance.spent - balance.reserved),
-            resets_at=hold.resets_at,
+    found = []
+    for hold, balance in zip(holds, ledger.balances(holds), strict=True):
+        limit = hold.limit + balance.adjusted
+        rest = limit - balance.spent - balance.reserved
+        figures = limit, balance.spent, balance.reserved, rest, balance.adjusted
+        usd = map(to_usd, figures) if hold.unit == "usd" else figures
+        whole, spent, reserved, remaining, adjusted = usd
+        found.append(
+            BudgetStatus(
+                name=hold.name,
+                unit=hold.unit,
+                limit=whole,
+                spent=spent,
+                reserved=reserved,
+                remaining=remaining,
+                resets_at=hold.resets_at,
+                adjusted=adjusted,
+                frozen=balance.frozen,
+            )
         )
-        for hold, balance in zip(holds, ledger.balances(holds), strict=True)
-    ]
+    return found

@@ -63,7 +63,7 @@ def run(given: argparse.Namespace) -> int:
         served = list(route_all(client, out.track(prompts, "routing")))
         seconds = time.monotonic() - began
         report = client.report(["day", "model", "tag:dataset"])
-        spent, left = client.status()[0].spent, client.status()[0].remaining
+        spent, left = client.budgets.status()[0].spent, client.budgets.status()[0].remaining
         table = table_of(prompts, client.catalog, now)
         csv = report.to_csv(directory / "spend.csv")
     if report.total != spent:

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from router.budgets import Entry
+from router.budgets.entries import LEASE
 from router.errors import InvalidRequestError
 from router.money import to_usd
 from router.reports.csv import write_csv
@@ -40,7 +41,8 @@ _KEYS: dict[str, Callable[[Entry, ZoneInfo], str]] = {
 class Row:
     """One group: how often, how many tokens, what it cost (pico-dollars) against the forecast.
 
-    `requests` counts calls that were answered or lost; `unpriced` those whose price is unknown
+    `requests` counts calls that were answered or lost, `cached` those of them that the response
+    cache answered, at no cost but `saved`; `unpriced` those whose price is unknown
     and that are therefore missing from `cost`; `estimated` those with counted or assumed usage;
     `forecast` those whose cost was forecast, the others are missing from `forecast_cost`.
     `charges` counts corrections too, `known` those of them with a price.
@@ -60,10 +62,16 @@ class Row:
     reasoning_tokens: int = 0
     cost: int = 0
     forecast_cost: int = 0
+    cached: int = 0
+    saved: int = 0
 
     def add(self, entry: Entry) -> None:
         """Count an entry; corrections change tokens and cost, not the number of requests."""
         self.cost += entry.cost
+        self.saved += entry.saved
+        if entry.record.policy == LEASE:
+            self._add_lease(entry)
+            return
         charge = entry.kind != "release"
         self.charges += charge
         self.known += charge and bool(entry.record.rates_id)
@@ -74,7 +82,8 @@ class Row:
         self.reasoning_tokens += usage.reasoning_tokens
         if entry.kind == "correct":
             return
-        answered = entry.kind == "settle" and entry.outcome == "ok"
+        self.cached += entry.outcome == "cached"
+        answered = entry.kind == "settle" and entry.outcome in {"ok", "cached"}
         self.failed += not answered
         self.requests += charge
         self.estimated += entry.estimated
@@ -83,6 +92,12 @@ class Row:
         if charge and expected is not None:
             self.forecast += 1
             self.forecast_cost += expected
+
+    def _add_lease(self, entry: Entry) -> None:
+        """Money that a process held and did not account for: no request, but a cost, estimated."""
+        self.charges += bool(entry.cost)
+        self.known += bool(entry.cost)
+        self.estimated += entry.kind == "expire"
 
     @property
     def cost_usd(self) -> Decimal | None:
@@ -144,6 +159,8 @@ class Report:
             "reasoning_tokens": row.reasoning_tokens,
             "cost_usd": row.cost_usd,
             "forecast_cost_usd": row.forecast_cost_usd,
+            "cached": row.cached,
+            "saved_usd": to_usd(row.saved),
         }
         return dict(zip(self.by, row.group, strict=True)) | figures
 
@@ -159,6 +176,8 @@ _FIGURES = (
     "reasoning_tokens",
     "cost_usd",
     "forecast_cost_usd",
+    "cached",
+    "saved_usd",
 )
 
 
@@ -181,6 +200,8 @@ def report_from(
     keys = [_key(name) for name in by]
     groups: dict[tuple[str, ...], Row] = {}
     for entry in entries:
+        if entry.record.policy == LEASE and not entry.cost:
+            continue  # held and returned: nobody's spend
         group = tuple(key(entry, zone) for key in keys)
         groups.setdefault(group, Row(group)).add(entry)
     return Report(by, [groups[group] for group in sorted(groups)])

@@ -56,4 +56,46 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TRIGGER entries_are_not_deleted BEFORE DELETE ON entries
         BEGIN SELECT RAISE(ABORT, 'ledger entries are never deleted'); END;
     """,
+    # 2: units besides dollars, rolling windows, slabs, changes by people, warnings
+    """
+    ALTER TABLE reservations ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE holds ADD COLUMN unit TEXT NOT NULL DEFAULT 'usd';
+    ALTER TABLE holds ADD COLUMN amount INTEGER;
+    ALTER TABLE entries ADD COLUMN cache_write_1h_tokens INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE entries ADD COLUMN reported_cost INTEGER;
+    ALTER TABLE entries ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE entries ADD COLUMN requests INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE entries ADD COLUMN saved INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE balances ADD COLUMN adjusted INTEGER NOT NULL DEFAULT 0;
+    DROP INDEX one_correction;
+    CREATE INDEX corrections ON entries (reservation_id) WHERE kind = 'correct';
+    CREATE TABLE slabs (
+        id TEXT PRIMARY KEY REFERENCES reservations (id),
+        drawn INTEGER NOT NULL DEFAULT 0 CHECK (drawn >= 0)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE adjustments (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL CHECK (kind IN ('top_up', 'freeze', 'unfreeze', 'transfer')),
+        at INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        window_start INTEGER NOT NULL,
+        unit TEXT NOT NULL,
+        amount INTEGER NOT NULL,
+        by_whom TEXT NOT NULL,
+        why TEXT NOT NULL,
+        budget TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE frozen (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+    CREATE TABLE warnings (
+        key TEXT NOT NULL,
+        window_start INTEGER NOT NULL,
+        share REAL NOT NULL,
+        PRIMARY KEY (key, window_start, share)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER adjustments_are_not_changed BEFORE UPDATE ON adjustments
+        BEGIN SELECT RAISE(ABORT, 'ledger entries are never changed'); END;
+    CREATE TRIGGER adjustments_are_not_deleted BEFORE DELETE ON adjustments
+        BEGIN SELECT RAISE(ABORT, 'ledger entries are never deleted'); END;
+    """,
 )

@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from router.budgets._schema import APPLICATION_ID, MIGRATIONS
+from router.budgets._sqlite.schema import APPLICATION_ID, MIGRATIONS
 from router.errors import CorruptLedgerError, LedgerError
 
-_BUSY_SECONDS = 30.0
+BUSY_SECONDS = 30.0
+"""Seconds to wait for other processes."""
 
 RESTORE = (
     "The file was left as it is. Restore a copy of it, or name a new file with "
@@ -32,11 +33,10 @@ def open_file(path: str) -> sqlite3.Connection:
                 "or choose another file with Client(ledger=...) or CENTROUTE_LEDGER."
             ) from error
         path = str(Path(path).expanduser())
-    db = sqlite3.connect(
-        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         _prepare(db, path)
+        db.execute("PRAGMA busy_timeout = 0")  # from now on we wait ourselves
     except BaseException:
         db.close()
         raise
@@ -72,17 +72,21 @@ def _prepare(db: sqlite3.Connection, path: str) -> None:
 
 def _use_wal(db: sqlite3.Connection) -> None:
     # While another process switches a new file over, SQLite does not wait here but fails at once.
-    deadline = time.monotonic() + _BUSY_SECONDS
+    deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             db.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if not busy or time.monotonic() > deadline:
+            if not is_busy(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
         else:
             return
+
+
+def is_busy(error: sqlite3.OperationalError) -> bool:
+    """Whether another connection holds the lock."""
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""The parts of `router.budgets.lease`: accounts, calls in hand, exchanges, the flusher."""

@@ -1,0 +1,144 @@
+"""What goes into a ledger and comes out: reservations, how they ended, and the lines of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from router.budgets.budget import Unit
+from router.budgets.holds import Hold
+from router.types import Cost, Usage
+
+EntryKind: TypeAlias = Literal["settle", "release", "expire", "correct"]
+LEASE = "lease"
+"""What the record of a slab has for a policy: it is no call of anybody's."""
+AdjustmentKind: TypeAlias = Literal["top_up", "freeze", "unfreeze", "transfer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is known of a call when it is reserved; costs in pico-dollars, None when unpriced.
+
+    `propensity` is the chance that the policy had to choose this candidate.
+    """
+
+    request_id: str
+    candidate: str
+    model: str
+    mode: str
+    host: str
+    policy: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    rates_id: str = ""
+    forecast_cost: int | None = None
+    forecast_cost_p90: int | None = None
+    forecast_output_tokens: int = 0
+    forecast_quality: float = 0.0
+    propensity: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """Money set aside for one call, until it is settled or its lease ends.
+
+    `amount` (pico-dollars) and `tokens` are what the call is charged if its outcome is lost; each
+    hold has what is set aside in it. A `slab` is no call but a part of one account that a process
+    may spend from without asking: see `router.budgets.lease`.
+    """
+
+    id: str
+    at: datetime
+    lease_until: datetime
+    amount: int
+    holds: tuple[Hold, ...]
+    record: Record
+    tokens: int = 0
+    slab: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """How a call ended: its usage and cost, and whether they were reported or assumed.
+
+    `cost.pico` is 0 with an empty `rates_id` for a model without a known price. `saved` is what
+    an answer out of the response cache would have cost (pico-dollars). `released` says that the
+    call was not charged; neither is an answer out of the cache. `tokens` is what budgets are
+    charged where it is not the usage's.
+    """
+
+    at: datetime
+    usage: Usage
+    cost: Cost
+    outcome: str = "ok"
+    finish_reason: str | None = None
+    seconds: float = 0.0
+    saved: int = 0
+    released: bool = False
+    tokens: int | None = None
+
+    @property
+    def charged(self) -> bool:
+        """Whether it counts against budgets."""
+        return not self.released and self.outcome != "cached"
+
+    @property
+    def estimated(self) -> bool:
+        """Whether usage was counted or assumed by us instead of reported by the host."""
+        return self.usage.estimated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of the ledger: a reservation's record with how it ended.
+
+    `cost` (pico-dollars), `tokens` and `requests` are what this line adds to the accounts of each
+    unit: negative in a correction downwards. `overage` is what the call cost beyond its
+    reservation, `saved` what the response cache saved.
+    """
+
+    kind: EntryKind
+    at: datetime
+    reservation_id: str
+    record: Record
+    usage: Usage
+    cost: int
+    reserved: int
+    overage: int
+    outcome: str
+    finish_reason: str | None
+    seconds: float
+    tokens: int = 0
+    requests: int = 0
+    saved: int = 0
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the cost rests on counted or assumed tokens."""
+        return self.usage.estimated
+
+    def adds(self, unit: Unit) -> int:
+        """What the line adds to the accounts of this unit."""
+        return {"usd": self.cost, "tokens": self.tokens, "requests": self.requests}[unit]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjustment:
+    """A change of a budget by a person, in the window of `window_start`: who, and why.
+
+    `amount` (in `unit`) is added to the limit for the rest of the window; it is negative for
+    what a transfer takes away, and 0 for a freeze, which lasts until the budget is unfrozen.
+    Booked once by `id`.
+    """
+
+    id: str
+    kind: AdjustmentKind
+    at: datetime
+    key: str
+    window_start: datetime
+    unit: Unit
+    amount: int
+    by: str
+    why: str
+    budget: str

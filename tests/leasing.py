@@ -1,0 +1,90 @@
+"""For tests of leases and outages: a clock that is set, and a store that fails when told."""
+
+from datetime import UTC, datetime, timedelta
+
+from router.budgets import Hold, Record, Reservation, Settlement
+from router.budgets.sqlite import SQLiteLedger
+from router.errors import LedgerError
+from router.types import Cost, Usage
+
+START = datetime(2026, 11, 22, tzinfo=UTC)
+RECORD = Record(request_id="r", candidate="m@h", model="m", mode="chat", host="h", policy="p")
+
+
+class Clock:
+    """Wall and monotonic time that pass when told."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def now(self):
+        return START + timedelta(seconds=self.seconds)
+
+    def monotonic(self):
+        return self.seconds
+
+
+def hold(key="all", limit=100, **fields):
+    fields = {"window_start": START, "resets_at": None, "hard": True, "name": key, **fields}
+    return Hold(key=key, limit=limit, **fields)
+
+
+def reservation(rid, amount, holds, at=START, lease=600, **fields):
+    return Reservation(
+        id=rid,
+        at=at,
+        lease_until=at + timedelta(seconds=lease),
+        amount=amount,
+        holds=tuple(holds),
+        record=RECORD,
+        **fields,
+    )
+
+
+def settlement(cost, at=START, **fields):
+    usage = Usage(output_tokens=cost)
+    return Settlement(at=at, usage=usage, cost=Cost(pico=cost, rates_id="r"), **fields)
+
+
+class Flaky:
+    """A store that works, or fails before or after it has done what it was asked.
+
+    Several ledgers may share it, so it stays open when one of them closes it.
+    """
+
+    _ASKED = (
+        "reserve settle release post draw exchange extend give_back sweep balances entries "
+        "adjust adjustments warned"
+    ).split()
+
+    def __init__(self, path=":memory:"):
+        self.ledger = SQLiteLedger(path)
+        self.mode = "up"
+        self.asked = []
+
+    def __getattr__(self, name):
+        method = getattr(self.ledger, name)
+        if name not in self._ASKED:
+            return method
+
+        def call(*args, **kwargs):
+            self.asked.append(name)
+            if self.mode == "down":
+                raise LedgerError("the store is down") from OSError("no route")
+            answer = method(*args, **kwargs)
+            if self.mode == "deaf":
+                raise LedgerError("the connection broke") from OSError("reset")
+            return answer
+
+        return call
+
+    def close(self):
+        """Nothing: a store in memory would be lost."""
+
+    def open(self):
+        """How many reservations and slabs are open."""
+        db = self.ledger._db()
+        return db.execute("SELECT count(*) FROM open_reservations").fetchone()[0]
+
+    def balance(self, hold):
+        return self.ledger.balances([hold])[0]
