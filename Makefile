@@ -4,11 +4,11 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test lint fix types pytest bench clean
+.PHONY: help demo test lint fix types pytest bench storm clean test-postgres
 .DEFAULT_GOAL := help
 
 help:  ## show this
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("centroute needs Python 3.11 or later, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -35,6 +35,13 @@ lint: $(VENV)/.dev  ## ruff, mypy --strict and the import contracts
 
 pytest: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+test-postgres: $(VENV)/.dev  ## the ledger on a PostgreSQL server that it starts itself
+	$(BIN)/python tests/with_postgres.py $(BIN)/python -m pytest tests/test_postgres*.py tests/test_storm.py tests/test_crash_matrix.py
+
+storm: $(VENV)/.dev  ## 200 threads x 8 processes against one budget, two of them killed
+	$(BIN)/python -m benchmarks.storm --ledger sqlite
+	$(BIN)/python tests/with_postgres.py $(BIN)/python -m benchmarks.storm --ledger postgres
 
 fix: $(VENV)/.dev  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

@@ -81,7 +81,7 @@ class Ask:
 class Outcome:
     """What a month came to; `dollars` in pico-dollars, `gone` the day on which 99 % were spent.
 
-    What was put off into the next month counts as deferred and as refused.
+    What was put off into the next month is `left_over`: it is not served from this one's budget.
     """
 
     asked: int
@@ -90,6 +90,7 @@ class Outcome:
     dollars: int = 0
     refused: int = 0
     deferred: int = 0
+    left_over: int = 0
     cut: int = 0
     gone: float | None = None
     steps: Counter[str] = field(default_factory=Counter)
@@ -141,7 +142,7 @@ def live(
             if (later := _later(client, ask)) is not None:
                 found.deferred += 1
                 if later >= START + timedelta(days=DAYS):  # that is the next month's money
-                    found.refused += 1
+                    found.left_over += 1
                     continue
                 waited = (later - ask.at).total_seconds()
                 heapq.heappush(queue, replace(ask, at=later, patience=ask.patience - waited))

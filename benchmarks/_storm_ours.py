@@ -20,7 +20,7 @@ from benchmarks._storm_calls import AT_ONCE, MAX_TOKENS, MODEL, PATIENCE, Wish, 
 from classifiers.scores import Quantiles, Score
 from policies.types import Decision
 from router import AsyncClient, Budget, Client
-from router.errors import BudgetExceededError, ProviderError, RouterError
+from router.errors import BudgetExceededError, ProviderError
 from router.transports.access import Access
 from router.transports.http import HTTPTransport
 from router.transports.http_async import AsyncHTTPTransport
@@ -136,7 +136,7 @@ class Callers:
                     del made  # the others are dropped as they are
                 else:
                     self.note("answered")
-            except RouterError as error:
+            except Exception as error:  # noqa: BLE001 - each is counted, and shown
                 self.failed(error)
 
     async def in_loop(self, thread: int) -> None:

@@ -85,6 +85,7 @@ def row(pairs: list[tuple[Outcome, int]]) -> dict[str, object]:
         "of the budget": f"{statistics.mean(o.dollars / limit for o, limit in pairs):.0%}",
         "gone on day": of(lambda o: DAYS if o.gone is None else o.gone, "{:.0f}"),
         "refused": of(lambda o: o.refused, "{:.0f}"),
+        "put off to next month": of(lambda o: o.left_over, "{:.0f}"),
         "deferred": of(lambda o: o.deferred, "{:.0f}"),
         "cut": of(lambda o: o.cut, "{:.0f}"),
         "steps": ", ".join(f"{name} {n:.0f}" for name, n in sorted(steps.items())),

@@ -34,14 +34,18 @@ class ladder:  # noqa: N801 - used like a function
     `policy` alone. Nobody is chosen whom `policy` keeps out of its ranking, nor one whose expected
     cost is above that of its own choice. Each step that was taken is in `steps`.
 
-    - `cheaper`: nobody above who is worth most while a dollar counts for more;
-      `value_usd` of a right answer, `strength`
-    - `shorter`: `max_tokens` from the forecast length; `quantile`, `least` (tokens)
-    - `self_hosted`: one's own machines, where there are any
-    - `defer`: until the price falls or the budget is renewed; `hours`, `saving`, `impatient`
-    - `refuse`: what would take more than a `share` of what is left
+    Rungs, with what `below` and the other parameters are by default:
 
-    `profile` says when requests are expected, as in `pacing`. See `benchmarks/ladder.py`.
+    - `cheaper` (0.95): nobody dearer than who is worth most while a dollar counts as (`below` /
+      what is left) to the power of `strength` (8); `value_usd` is what a right answer is worth
+    - `shorter` (0.5): `max_tokens` at a `quantile` (0.95) of the forecast length, `least` 256
+    - `self_hosted` (0.35): one's own machines, where there are any that cost no more
+    - `defer` (0.9): until the price falls by a share `saving` (0.2) or the budget is renewed, at
+      most `hours` (24); below `impatient` (0.05) also who does not wait, as a refusal with a date
+    - `refuse` (0.05): what would take more than a `share` (0.001) of what a hard budget has left
+
+    `profile` says when requests are expected, as in `pacing`. While on pace a single request may
+    take much of a small budget: put `pacing` or `sparing` on the ladder (`benchmarks/ladder.py`).
 
     Raises:
         ValueError: no rungs, an unknown one or one twice; a parameter is out of its range; or
@@ -108,9 +112,7 @@ class ladder:  # noqa: N801 - used like a function
     def _pinch(self, context: Context) -> Pinch:
         lefts = [(self.left(purse, context), purse) for purse in context.purses]
         left, tightest = min(lefts, key=lambda one: one[0], default=(math.inf, None))
-        # No hard purse holds less than `remaining`: that is the least that any of them holds.
-        least = math.inf if context.remaining is None else context.remaining
-        hard = [one for one, p in lefts if p.ends is not None and p.remaining >= least]
+        hard = [one for one, p in lefts if p.ends is not None and p.hard]
         ends = None if tightest is None else tightest.ends
         return Pinch(left=left, hard_left=min(hard, default=math.inf), ends=ends)
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
-from policies import _check
+from policies import _check, _window
 from policies._ranking import decision, usd
 from policies._worth import choose, why_not
 from policies.types import Context, Decision, Purse, Quote
 from policies.utility import scale_of
-
-_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
-_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,7 @@ class pacing:  # noqa: N801 - used like a function
             strength=_check.above_0("strength", self.strength),
             reserve=_check.from_0_to_1("reserve", self.reserve),
             max_price=_check.at_least("max_price", self.max_price, 1.0),
-            profile=_weights(self.profile),
+            profile=_window.weights(self.profile),
             endless_share=_check.above_0_to_1("endless_share", self.endless_share),
             wait_usd_per_hour=_check.money("wait_usd_per_hour", self.wait_usd_per_hour, or_0=True),
             z=_check.at_least("z", self.z),
@@ -98,39 +95,8 @@ class pacing:  # noqa: N801 - used like a function
             return 1.0
         if purse.limit <= 0:
             return self.max_price
-        ahead = purse.taken / purse.limit - self._gone(purse.starts, purse.ends, now)
+        ahead = purse.taken / purse.limit - _window.gone(
+            self.profile, purse.starts, purse.ends, now
+        )
         exponent = self.strength * (ahead + self.reserve)
         return math.exp(min(max(exponent, 0.0), math.log(self.max_price)))
-
-    def _gone(self, starts: datetime, ends: datetime, now: datetime) -> float:
-        """The share of the window's expected requests that lies before `now`, in [0, 1]."""
-        whole = self._requests(ends) - self._requests(starts)
-        if whole <= 0:  # an empty window, or one in which no requests are expected
-            whole, part = (ends - starts) / _HOUR, (now - starts) / _HOUR
-        else:
-            part = self._requests(now) - self._requests(starts)
-        return min(max(part / whole, 0.0), 1.0) if whole > 0 else 1.0
-
-    def _requests(self, instant: datetime) -> float:
-        """Requests expected since a Monday long ago, in the profile's unit; without one, hours."""
-        hours = (instant - _MONDAY) / _HOUR
-        if self.profile is None:
-            return hours
-        rounds, rest = divmod(hours, len(self.profile))
-        whole = int(rest)
-        partial = sum(self.profile[:whole]) + (rest - whole) * self.profile[whole]
-        return rounds * sum(self.profile) + partial
-
-
-def _weights(profile: object) -> tuple[float, ...] | None:
-    if profile is None:
-        return None
-    given = (
-        tuple(profile) if isinstance(profile, Iterable) and not isinstance(profile, str) else ()
-    )
-    if len(given) not in {24, 168}:
-        raise ValueError(f"profile: expected 24 or 168 weights, got {profile!r}")
-    weights = tuple(_check.at_least("profile", weight) for weight in given)
-    if not sum(weights) > 0:
-        raise ValueError("profile: expected a weight above 0, got none")
-    return weights

@@ -57,13 +57,14 @@ class Purse:
     """A budget that this request would be paid from, in pico-dollars, over its present window.
 
     `taken` is spent and reserved together; `starts` and `ends` are aware UTC instants, None for a
-    budget without end.
+    budget without end. One that is not `hard` refuses nothing.
     """
 
     limit: int
     taken: int
     starts: datetime | None = None
     ends: datetime | None = None
+    hard: bool = True
 
     @property
     def remaining(self) -> int:

@@ -95,16 +95,17 @@ if TYPE_CHECKING:
 
 _ERRORS = (
     "AlreadyGradedError AuthenticationError BadRequestError BadResponseError BudgetExceededError "
-    "BudgetFrozenError CatalogError ConfigError ConnectionFailedError ContextLengthError CorruptLedgerError DeferredError "
-    "InsufficientBalanceError InvalidBudgetError InvalidRequestError LedgerError MissingKeyError "
-    "NoCandidateError ProviderError ProviderTimeoutError RateLimitError RecordError "
-    "ReplayMissError RetiredModelError RouterError ScorerError ServerError UnknownHostError "
-    "UnknownModelError UnknownRequestError UnpricedModelError UsageError"
+    "BudgetFrozenError CatalogError ConfigError ConnectionFailedError ContextLengthError "
+    "CorruptLedgerError DeferredError InsufficientBalanceError InvalidBudgetError "
+    "InvalidRequestError LedgerError MissingKeyError NoCandidateError ProviderError "
+    "ProviderTimeoutError RateLimitError RecordError ReplayMissError RetiredModelError "
+    "RouterError ScorerError ServerError UnknownHostError UnknownModelError UnknownRequestError "
+    "UnpricedModelError UsageError"
 )
 _POLICIES = (
     "Context Decision Policy Purse Quote cascade cheapest cheapest_adequate constrained explore "
-    "fingerprint first_of from_spec ladder load_policy pacing presets restrict sparing threshold to_spec "
-    "utility"
+    "fingerprint first_of from_spec ladder load_policy pacing presets restrict sparing threshold "
+    "to_spec utility"
 )
 _HOMES = {
     "classifiers.prompt": "Prompt",

@@ -99,6 +99,8 @@ class CallArguments(TypedDict, total=False):
     patience: float | None
     """Seconds that the request may wait before it is sent, until it is cheaper or a budget
     resets; 0 by default. The timeout counts from then."""
+    cache: bool | None
+    """False for an answer of its own, neither taken from the response cache nor kept in it."""
     max_tokens: int | None
     max_completion_tokens: int | None
     tools: Sequence[Mapping[str, Any]] | None
@@ -133,6 +135,7 @@ _OURS = frozenset(
         "timeout",
         "max_retries",
         "patience",
+        "cache",
         "max_tokens",
         "max_completion_tokens",
         "tools",
@@ -255,6 +258,7 @@ def request_from(
         timeout=given.get("timeout", timeout),
         max_retries=given.get("max_retries", max_retries),
         patience=given.get("patience", 0.0),
+        cached=bool(given.get("cache", True)),
     )
 
 

@@ -36,7 +36,7 @@ from router.portfolio import Portfolio
 from router.prompts.prefix import PrefixIndex
 from router.responses import ResponseCache
 from router.scoring import Scorer
-from router.services import CacheRules, Services
+from router.services import Services, cache_rules
 from router.telemetry import Telemetry
 from router.transports.access import Access
 from router.types import Request
@@ -177,7 +177,7 @@ class Core:
                     strict_usage=self._strict_usage,
                     on_warning=self._on_warning,
                     told=self._told,
-                    cache=None if self.cache is None else _rules(policy, self.cache),
+                    cache=None if self.cache is None else cache_rules(policy, self.cache),
                 )
             return self._services
 
@@ -241,27 +241,6 @@ def default_ledger_path(environ: Mapping[str, str]) -> Path:
     if local := environ.get("LOCALAPPDATA"):
         return Path(local) / "centroute" / "ledger.sqlite3"
     return Path("~/.local/state/centroute/ledger.sqlite3").expanduser()
-
-
-def _rules(policy: Policy, cache: ResponseCache) -> CacheRules:
-    """What makes requests the same: of a policy that is not ours all tags count."""
-    from policies import fingerprint, to_spec
-
-    try:
-        tags: tuple[str, ...] | None = tuple(sorted(_tags_in(to_spec(policy))))
-    except ValueError:
-        tags = None
-    return CacheRules(fingerprint(policy), tags, cache.streams_with_tools)
-
-
-def _tags_in(spec: Any) -> set[str]:
-    """The tags that a policy's quality floors name, in `tag=value`."""
-    if isinstance(spec, list):
-        return {tag for item in spec for tag in _tags_in(item)}
-    if not isinstance(spec, Mapping):
-        return set()
-    floors = spec.get("quality_floors", {})
-    return {key.partition("=")[0] for key in floors} | _tags_in(spec.get("of"))
 
 
 def _catalog(given: Catalog | CatalogSource | Sequence[CatalogSource] | None) -> Catalog:

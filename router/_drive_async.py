@@ -122,10 +122,12 @@ class AsyncDrive(Generic[T]):
     async def _in_thread(self, effect: Effect) -> Any:
         """Let the ledger work in a thread, to its end even when we are cancelled meanwhile."""
         work = self._executor.submit(keep, self._ledger, effect)
+        answer = asyncio.wrap_future(work)
         try:
-            return await asyncio.shield(asyncio.wrap_future(work))
+            return await asyncio.shield(answer)
         except asyncio.CancelledError:
             work.exception()  # a commit takes milliseconds: wait, the flow must know what holds
+            answer.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise
 
     async def _close_source(self) -> None:

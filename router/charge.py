@@ -16,6 +16,8 @@ from router.services import Services
 from router.types import Call, Chunk, Cost, Reply, Usage
 from router.usage import merge_usage, parse_usage, usage_in
 
+_UNREAD = 128
+"""Output tokens that may be on their way, and billed, when a reader goes: a second or two."""
 _ABSURD = 10
 """A count of more than so many context windows is a fault of the host, not a usage."""
 
@@ -213,8 +215,10 @@ def after_failure(
 ) -> tuple[Usage, Cost, int | None] | None:
     """What a failed attempt is charged, None for nothing; tokens where they are not the usage's.
 
-    A broken or closed stream: what came of it. What may have been worked on unseen (an answer
-    that never came, reasoning that is not shown): all that was reserved.
+    A broken or closed stream: what came of it; under a hard budget all that was reserved, for
+    the host may have gone on, unless it is known to stop (then what came, and `_UNREAD` more).
+    What may have been worked on unseen (an answer that never came, reasoning that is not shown):
+    all that was reserved.
     """
     hidden = call.candidate.mode == "thinking" and not stream.reasoned
     if call.request.stream and stream.final:
@@ -222,7 +226,15 @@ def after_failure(
         return usage, priced(usage, call, services, bill), None
     if call.request.stream and any(stream.text) and not hidden:
         usage = _at_least(_believed(stream.usage, call), _counted(call, stream.text, services))
-        return usage, priced(usage, call, services, bill), None
+        if not reservation.strict:
+            return usage, priced(usage, call, services, bill), None
+        if call.candidate.stops_when_left:
+            ahead = replace(usage, output_tokens=usage.output_tokens + _UNREAD)
+            spent = priced(ahead, call, services, bill)
+            if spent.pico <= reservation.amount:
+                return ahead, spent, None
+        assumed = Cost(pico=reservation.amount, rates_id=reservation.record.rates_id)
+        return usage, assumed, reservation.tokens
     if isinstance(error, ConfigError) or (isinstance(error, ProviderError) and not error.billable):
         return None  # refused by the host, or by ourselves before it was sent
     usage = Usage(input_tokens=call.input_tokens, estimated=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
+from policies.types import Decision
 from router.catalog import Candidate, Rates
 from router.errors import (
     ContextLengthError,
@@ -91,6 +93,25 @@ def nobody_left(obstacles: Mapping[str, Obstacle], input_tokens: int) -> RouterE
 def _is_text(value: object) -> bool:
     # Half of a surrogate pair is a str, too, but neither a ledger nor a CSV file can hold it.
     return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+def check_decision(decision: object, names: Sequence[str]) -> None:
+    """Refuse what a policy cannot mean; `names` are those that it was shown.
+
+    Raises:
+        RouterError: what it answered, what was expected.
+    """
+    if not isinstance(decision, Decision):
+        raise RouterError(f"the policy answered {decision!r}, expected a Decision")
+    said = f"policy {decision.policy!r}"
+    for what, chosen in (("chose", decision.ranking), ("escalates to", decision.escalation)):
+        if not set(chosen) <= set(names) or len(set(chosen)) < len(chosen):
+            raise RouterError(f"{said} {what} {chosen!r}, expected some of {names!r}, each once")
+    cap, wait = decision.max_tokens, decision.defer_until
+    if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or cap < 1):
+        raise RouterError(f"{said} set max_tokens {cap!r}, expected a whole number from 1")
+    if wait is not None and not (isinstance(wait, datetime) and wait.tzinfo):
+        raise RouterError(f"{said} set defer_until {wait!r}, expected an aware datetime")
 
 
 def check_parameters(request: Request) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from classifiers.scores import Score
 from policies.types import Context, Decision, Quote
 from router.catalog import Candidate
-from router.constraints import Obstacle, nobody_left, obstacle
+from router.constraints import Obstacle, check_decision, nobody_left, obstacle
 from router.errors import (
     BudgetExceededError,
     DeferredError,
@@ -247,15 +247,7 @@ def _choose(
             policy="unpriced",
         )
     decision = services.policy(quotes, context)
-    names = [q.name for q in quotes]
-    if not isinstance(decision, Decision):
-        raise RouterError(f"the policy answered {decision!r}, expected a Decision")
-    for what, chosen in (("chose", decision.ranking), ("escalates to", decision.escalation)):
-        if not set(chosen) <= set(names) or len(set(chosen)) < len(chosen):
-            raise RouterError(
-                f"policy {decision.policy!r} {what} {chosen!r}, expected some of {names!r}, each "
-                "once"
-            )
+    check_decision(decision, [q.name for q in quotes])
     return decision
 
 

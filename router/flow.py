@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from router.attempt import StreamClosed
+from router.attempt import Ended, StreamClosed
+from router.catalog import Candidate
 from router.charge import Stream
 from router.constraints import check_parameters
 from router.decide import decide
-from router.effects import Balances, Effect, Memorize, Recall
-from router.errors import RouterError, UsageError
+from router.effects import Balances, Effect, Memorize, Recall, Sleep
+from router.errors import BudgetExceededError, RouterError, UsageError
 from router.escalate import Answer, best, unverified, verified
 from router.feedback import Length, Remembered, conclude, note_lengths
 from router.patience import patiently
@@ -61,13 +63,62 @@ def complete(request: Request, services: Services) -> Flow:
         hit = yield from recalled(request, services, cached, services.monotonic())
         if hit is not None:
             return hit
-    try:
-        planned, started_at, began = yield from patiently(plan, request, services)
-    except RouterError as error:
-        services.telemetry.refused(type(error).__name__)
-        raise
+    planned, job, came = yield from _served(request, services, key)
+    if came is None:  # the caller has enough of a stream: what came is settled, and told
+        closed = job.past[-1]
+        return None, _finished(job, planned, closed, (closed,), job.stream.notes)
+    candidate, ended = came
+    if services.verify is None or request.stream:
+        answer, notes = unverified(job, candidate, ended)
+        answers = [answer]
+    else:
+        answers, notes = yield from verified(job, candidate, ended)
+    served = best(answers)
+    judged = tuple(a.attempt for a in answers)
+    route = _finished(job, planned, served.attempt, judged, notes)
+    if served.fault is not None:
+        raise _with_answer(served.fault, served.reply, route)
+    if key is not None:
+        yield from _memorize(key, job, served)
+    return served.reply, route
+
+
+def _served(
+    request: Request, services: Services, key: str | None
+) -> Generator[Effect, Any, tuple[Plan, Job, tuple[Candidate, Ended] | None]]:
+    """Plan and serve; the answer is None where the caller closed the stream.
+
+    Who can wait does so, too, when others took the money between plan and reservation.
+    """
+    end = services.now() + timedelta(seconds=request.patience)
+    while True:
+        try:
+            planned, started_at, began = yield from patiently(plan, request, services)
+        except RouterError as error:
+            services.telemetry.refused(type(error).__name__)
+            raise
+        job = _job(request, services, planned, started_at, began, key)
+        try:
+            return planned, job, (yield from serve(job, planned.decision.ranking))
+        except StreamClosed:
+            return planned, job, None
+        except BudgetExceededError:
+            left = (end - services.now()).total_seconds()
+            if job.past or left <= 0:
+                raise
+            request = replace(request, patience=left)
+            yield Sleep(min(left, 0.1 + services.random()))
+
+
+def _job(
+    request: Request,
+    services: Services,
+    planned: Plan,
+    started_at: datetime,
+    began: float,
+    key: str | None,
+) -> Job:
     layout, decision = planned.layout, planned.decision
-    request = replace(request, messages=layout.messages, tools=layout.tools)
     route = Route(
         request_id=request.id,
         decision=decision,
@@ -77,37 +128,20 @@ def complete(request: Request, services: Services) -> Flow:
         notes=planned.notes,
         grounds=planned.grounds,
     )
+    arranged = replace(request, messages=layout.messages, tools=layout.tools)
     gathered = Gathered() if key is not None and request.stream else None
-    job = Job(request, services, route, began, Stream(gathered=gathered))
-    try:
-        candidate, ended = yield from serve(job, decision.ranking)
-    except StreamClosed:  # the caller has enough: what came is settled, and told
-        closed = job.past[-1]
-        return None, _finished(job, planned, closed, (closed,), job.stream.notes)
-    if services.verify is None or request.stream:
-        answer, notes = unverified(job, candidate, ended)
-        answers = [answer]
-    else:
-        answers, notes = yield from verified(job, candidate, ended)
-    served = best(answers)
-    judged = tuple(a.attempt for a in answers)
-    route = _finished(job, planned, served.attempt, judged, notes)
-    if key is not None:
-        yield from _memorize(key, job, served)
-    if served.fault is not None:
-        raise _with_answer(served.fault, served.reply, route)
-    return served.reply, route
+    return Job(arranged, services, route, began, Stream(gathered=gathered))
 
 
 def _key(request: Request, services: Services) -> str | None:
     """What the response cache knows this request by; None where it is not to be cached."""
-    if services.cache is None:
-        return None
     rules = services.cache
+    if rules is None or not request.cached:
+        return None
     return cache_key(
         request,
         policy=rules.policy,
-        by=tuple(request.tags) if rules.tags is None else rules.tags,
+        by=rules.tags,
         streams_with_tools=rules.streams_with_tools,
     )
 

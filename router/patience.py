@@ -12,6 +12,8 @@ from router.errors import BudgetExceededError
 from router.services import Services
 from router.types import Plan, Request
 
+_SPREAD, _SPREAD_SHARE = 30.0, 0.01
+"""Seconds, and the share of the wait, over which those who waited come back."""
 Planner: TypeAlias = Callable[[Request, Services], Generator[Effect, Any, Plan]]
 
 
@@ -25,7 +27,7 @@ def patiently(
 
     Raises:
         DeferredError: it would take longer than that.
-        BudgetExceededError: no budget resets in time.
+        BudgetExceededError: no budget resets in time, or its limit is below what it takes.
     """
     end = services.now() + timedelta(seconds=request.patience)
     while True:
@@ -35,10 +37,14 @@ def patiently(
             plan = yield from planner(replace(request, patience=left), services)
         except BudgetExceededError as error:
             at = error.resets_at
-            if at is None or not now < at <= end:
+            # What never fits is not waited for.
+            if at is None or not now < at <= end or error.requested > error.limit:
                 raise
         else:
             at = plan.decision.defer_until
             if at is None or at <= now:
                 return plan, now, began
-        yield Sleep((at - services.now()).total_seconds())
+        wait = (at - services.now()).total_seconds()
+        # Not all who wait for one instant come at once.
+        spread = min(_SPREAD, wait * _SPREAD_SHARE, (end - at).total_seconds())
+        yield Sleep(max(0.0, wait) + services.random() * max(0.0, spread))

@@ -101,6 +101,7 @@ class Purses:
                 taken=balance.spent + balance.reserved,
                 starts=hold.window_start if hold.resets_at else None,
                 ends=hold.resets_at,
+                hard=hold.hard,
             )
             for hold, balance in self.of("")
             if hold.unit == "usd" and not hold.single

@@ -15,6 +15,7 @@ from router.feedback import Memory
 from router.horizon import Unpriced
 from router.pace import Pace
 from router.prompts.prefix import PrefixIndex
+from router.responses import ResponseCache, tags_read
 from router.scoring import Learner, Scorer
 from router.telemetry import Telemetry
 from router.types import Request
@@ -31,6 +32,13 @@ class CacheRules:
     policy: str
     tags: tuple[str, ...] | None = ()
     streams_with_tools: bool = False
+
+
+def cache_rules(policy: Policy, cache: ResponseCache) -> CacheRules:
+    """The rules of a cache under this policy."""
+    from policies import fingerprint
+
+    return CacheRules(fingerprint(policy), tags_read(policy), cache.streams_with_tools)
 
 
 class TokenCounter(Protocol):

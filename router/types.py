@@ -38,7 +38,8 @@ class Request:
     """One chat request as the caller made it, before anything is decided.
 
     `timeout` is in seconds and covers all attempts together; `patience` is how many the request
-    may wait before it is sent, where money is tight. `extra` holds the sampling and
+    may wait before it is sent, where money is tight. `cached` says that an answer out of the
+    response cache will do, where there is one. `extra` holds the sampling and
     other fields that pass through to the host unchanged; `unvetted` names those of them that may
     change what is billed.
     """
@@ -57,6 +58,7 @@ class Request:
     timeout: float = 600.0
     max_retries: int = 2
     patience: float = 0.0
+    cached: bool = True
 
     @property
     def wants_json(self) -> bool:

@@ -39,6 +39,8 @@ _load("price_lists")
 _load("jobs")
 _load("spending")
 _load("keeping")
+_load("crash_steps")
+_load("crashing")
 services = _load("by_hand").services
 
 

@@ -1,8 +1,7 @@
 """Processes that die at a chosen step of a call, as `kill -9` or a power cut would end them.
 
 Run as a script it is a nursery: it loads the library once, and forks a child for each line on its
-standard input. Nothing of this is in the library: effects, transport, statements of SQLite and
-round trips to PostgreSQL are watched from outside.
+standard input. The steps are those of `crash_steps.py`.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from calling import FixedScorer, in_order
 from catalogs import rate, small
+from crash_steps import ANSWER, WHOLE, AsyncProvider, Provider, Steps, watch_round_trips
 
 import router
 from policies import cheapest
@@ -28,18 +28,14 @@ from router import AsyncClient, Budget, Client
 from router._drive import Drive
 from router._drive_async import AsyncDrive
 from router.budgets import Reservation, Settlement, holds_for
+from router.budgets.lease import LeasedLedger
 from router.errors import ConnectionFailedError, RateLimitError
-from router.testing import MockTransport, chunks, reply
+from router.testing import MockTransport
 from router.types import Cost, Usage
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LATE = NOW + timedelta(days=1)
 LIMIT = "1"
-INPUT, OUTPUT = 1_000_000, 2_000_000
-"""Prices of `rate()` in pico-dollars a token."""
-ANSWER = reply("one two three four", input_tokens=12, output_tokens=4)
-WHOLE = 12 * INPUT + 4 * OUTPUT
-"""What the provider bills for the whole answer, in pico-dollars."""
 
 
 def budget():
@@ -72,125 +68,6 @@ FAILS = {
 """What calls of a scenario end with, where they do not end well."""
 CACHED = ("kept answer", "cached answer")
 """Scenarios with a response cache: it is empty, or has the answer."""
-
-
-class Steps:
-    """The steps that were reached; at number `kill_at` (from 1) the process is killed."""
-
-    def __init__(self, kill_at):
-        self.kill_at = kill_at
-        self.names = []
-        self.doing = None
-        """The effect that is being obeyed: whose statements are steps."""
-
-    def reach(self, name):
-        self.names.append(name)
-        if len(self.names) == self.kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def statement(self, sql):
-        """Called by SQLite before it executes a statement."""
-        if self.doing and not sql.startswith(("SELECT", "PRAGMA", "--")):
-            self.reach(f"{self.doing}: {' '.join(sql.split()[:3])}")
-
-    def watch(self, method):
-        """`Drive._obey` or `AsyncDrive._obey`, with a step before and after each effect."""
-        steps = self
-
-        def before(effect):
-            name = type(effect).__name__.lower()
-            steps.reach(f"before {name}")
-            steps.doing = name
-            return name
-
-        def after(name):
-            steps.doing = None
-            steps.reach(f"after {name}")
-
-        if asyncio.iscoroutinefunction(method):
-
-            async def obey(drive, effect):
-                name = before(effect)
-                try:
-                    return await method(drive, effect)
-                finally:
-                    after(name)
-        else:
-
-            def obey(drive, effect):
-                name = before(effect)
-                try:
-                    return method(drive, effect)
-                finally:
-                    after(name)
-
-        return obey
-
-
-class Provider:
-    """A transport to a host that writes down what it bills before it tells."""
-
-    def __init__(self, steps, books, scenario):
-        self.steps, self.books, self.scenario = steps, books, scenario
-
-    def bill(self, pico):
-        os.write(self.books, b"%d\n" % pico)
-
-    def _out(self, billed):
-        self.steps.reach("the request goes out")
-        if self.scenario == "refused":
-            raise RateLimitError("busy", candidate="m@h", status_code=429)
-        self.bill(billed)
-        self.steps.reach("the request is out")
-
-    def send(self, call):
-        self._out(WHOLE)
-        if self.scenario == "lost answer":
-            raise ConnectionFailedError("broke", candidate="m@h", billable=True)
-        if self.scenario == "interrupted":
-            raise KeyboardInterrupt
-        self.steps.reach("the answer is here")
-        return ANSWER
-
-    def open(self, call):
-        self._out(12 * INPUT)
-        self.steps.reach("the stream is open")
-        return Source(self)
-
-    def close(self):
-        pass
-
-
-class Source:
-    """Its stream: a token a chunk, then the usage."""
-
-    def __init__(self, provider):
-        self.provider, self.left = provider, chunks(ANSWER)
-
-    def read(self):
-        if not self.left:
-            return None
-        chunk = self.left.pop(0)
-        if chunk.text:
-            self.provider.bill(OUTPUT)
-        self.provider.steps.reach("a chunk is here" if chunk.text else "the usage is here")
-        return chunk
-
-    def close(self):
-        pass
-
-
-class AsyncProvider:
-    """The same for an event loop."""
-
-    def __init__(self, provider):
-        self.provider = provider
-
-    async def send(self, call):
-        return self.provider.send(call)
-
-    async def close(self):
-        pass
 
 
 def settings(ledger):
@@ -228,7 +105,7 @@ def run(scenario, case, ledger, provider, steps, cache):
     # Under a policy that is not the library's, the tag `case` would make it another request.
     more = {"cache": cache, "policy": cheapest()} if scenario in CACHED else {}
     client = Client(transport=provider, **settings(ledger) | more)
-    if scenario not in {"stream", "closed stream"}:
+    if "stream" not in scenario:
         return client.chat.completions.create(**arguments(case))
     with client.chat.completions.create(**arguments(case, stream=True)) as stream:
         steps.reach("the caller has the stream")
@@ -299,28 +176,16 @@ def child(given):
     books = os.open(given["books"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     ledger = open_ledger(given["ledger"])
     ledger.balances([hold(given["case"])])  # set up before the steps are counted
+    if given["scenario"].startswith("leased"):
+        # Without its thread: the same steps each time.
+        ledger = LeasedLedger(ledger, now=lambda: NOW, background=False)
     provider = Provider(steps, books, given["scenario"])
     with contextlib.suppress(*FAILS.get(given["scenario"], ())):
         run(given["scenario"], given["case"], ledger, provider, steps, given["cache"])
+    if given["scenario"].startswith("leased"):
+        _obeyed(steps, "close", ledger.close)  # rows and what is left of slabs go to the store
     ledger.close()
     Path(given["names"]).write_text(json.dumps(steps.names), encoding="utf-8")
-
-
-def watch_round_trips(steps):
-    """A step before and after each exchange with PostgreSQL."""
-    import psycopg
-
-    wait = psycopg.Connection.wait
-
-    def watched(connection, *positional, **named):
-        if not steps.doing:
-            return wait(connection, *positional, **named)
-        steps.reach(f"{steps.doing}: round trip")
-        answer = wait(connection, *positional, **named)
-        steps.reach(f"{steps.doing}: answered")
-        return answer
-
-    psycopg.Connection.wait = watched
 
 
 class Nursery:

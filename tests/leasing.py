@@ -46,16 +46,17 @@ def settlement(cost, at=START, **fields):
     return Settlement(at=at, usage=usage, cost=Cost(pico=cost, rates_id="r"), **fields)
 
 
+_ASKED = {
+    *("reserve", "settle", "release", "post", "exchange", "sweep", "balances", "entries"),
+    *("adjust", "adjustments", "warned"),
+}
+
+
 class Flaky:
     """A store that works, or fails before or after it has done what it was asked.
 
     Several ledgers may share it, so it stays open when one of them closes it.
     """
-
-    _ASKED = (
-        "reserve settle release post draw exchange extend give_back sweep balances entries "
-        "adjust adjustments warned"
-    ).split()
 
     def __init__(self, path=":memory:"):
         self.ledger = SQLiteLedger(path)
@@ -64,7 +65,7 @@ class Flaky:
 
     def __getattr__(self, name):
         method = getattr(self.ledger, name)
-        if name not in self._ASKED:
+        if name not in _ASKED:
             return method
 
         def call(*args, **kwargs):

@@ -52,7 +52,9 @@ def made(at, clock):
 
 def of(client, name, unit="usd", **tags):
     """The status of one limit."""
-    (found,) = (s for s in client.budgets.status(tags) if (s.name, s.unit) == (name, unit))
+    whose = "".join(f" [{key}={value}]" for key, value in tags.items())
+    states = client.budgets.status(tags)
+    (found,) = (s for s in states if (s.name, s.unit) == (name + whose, unit))
     return found
 
 
@@ -193,8 +195,8 @@ def test_the_history_says_who_and_why(made, clock):
     assert [(r.kind, r.by, r.why, r.budget, r.amount, r.unit) for r in rows] == [
         ("top_up", "ann", "launch", "daily", 2 * 10**12, "usd"),
         ("transfer", "bob", "hot", "daily", -(10**12), "usd"),
-        ("transfer", "bob", "hot", "team", 10**12, "usd"),
-        ("freeze", "eve", "loop", "team", 0, "usd"),
+        ("transfer", "bob", "hot", "team [team=search]", 10**12, "usd"),
+        ("freeze", "eve", "loop", "team [team=ads]", 0, "usd"),
     ]
     assert rows[0].at == start
     assert rows[0].window_start == datetime(2026, 11, 22, tzinfo=UTC)

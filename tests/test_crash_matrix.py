@@ -6,7 +6,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from crashing import LATE, WHOLE, Nursery, hold, open_ledger, prepare
+from crash_steps import WHOLE
+from crashing import LATE, Nursery, hold, open_ledger, prepare
 
 from benchmarks._ledger_stores import fresh as fresh_ledger
 from router.budgets import Settlement
@@ -62,24 +63,27 @@ class After:
                 ledger.sweep(LATE)
             ledger.check()
             found = ledger.entries()
-            self.entries = [e for e in found if e.record.tags["case"] == case]
+            self.entries = [e for e in found if e.record.tags.get("case") == case]
             (balance,) = ledger.balances([hold(case)])
         finally:
             ledger.close()
         self.spent, self.reserved = balance.spent, balance.reserved
-        assert self.spent == sum(e.cost for e in self.entries), "a torn row"
+        self.rows = sum(e.cost for e in self.entries)
 
     @property
     def state(self):
         """Nothing, an open row, or how it was resolved: exactly one of them."""
+        assert self.spent == self.rows, "a torn row"
         if not self.entries:
             return "open" if self.reserved else "nothing"
         assert not self.reserved, "resolved, and still reserved"
         return "+".join(e.kind for e in self.entries)
 
     def __str__(self):
-        estimated = " (estimated)" if any(e.estimated for e in self.entries) else ""
-        return f"{self.state}{estimated}, spent {self.spent:,}, reserved {self.reserved:,}"
+        words = [f"{e.kind}{' (estimated)' if e.estimated else ''}" for e in self.entries]
+        words += ["open"] * bool(self.reserved) + ["slab"] * (self.spent != self.rows)
+        told = " + ".join(words) or "nothing"
+        return f"{told}, spent {self.spent:,}, reserved {self.reserved:,}"
 
 
 def fresh(scenario):
@@ -184,6 +188,27 @@ def test_an_answer_out_of_the_cache_is_a_row_or_none(nursery, table):
         swept = After(nursery, case, sweep=True)
         assert swept.entries == restarted.entries
         table.append(row(nursery, "cached answer", kill_at, step, restarted, swept, billed))
+
+
+@pytest.mark.parametrize("scenario", ["leased answer", "leased stream"])
+def test_a_leased_call_that_dies_anywhere_is_covered(nursery, table, scenario):
+    """Its row may be lost, its money not: the slab it was paid from is charged in full."""
+    steps, _ = nursery.play(scenario, fresh(scenario))
+    _, held = before_and_after(steps, "reserve")
+    _, closed = before_and_after(steps, "close")
+    assert 0 < held < closed == len(steps)
+    for kill_at, step in enumerate(steps, 1):
+        case = fresh(scenario)
+        _, billed = nursery.play(scenario, case, kill_at)
+        restarted = After(nursery, case)
+        if kill_at >= held:
+            assert restarted.spent + restarted.reserved >= WHOLE, step
+        swept = After(nursery, case, sweep=True)
+        assert swept.reserved == 0
+        assert billed <= swept.spent <= hold(case).limit, step
+        if kill_at == closed:
+            assert (restarted.state, restarted.spent) == ("settle", billed)
+        table.append(row(nursery, scenario, kill_at, step, restarted, swept, billed))
 
 
 @pytest.mark.parametrize("scenario", ["sweep", "late settle"])

@@ -14,7 +14,7 @@ POSTGRES = os.environ.get("CENTROUTE_TEST_POSTGRES", "")
 SMALL = Storm(processes=4, threads=12, calls=8, share=0.4, killed=2, midway=0.3)
 
 
-@pytest.mark.parametrize("leased", [False])
+@pytest.mark.parametrize("leased", [False, True], ids=["direct", "leased"])
 @pytest.mark.parametrize(
     "store",
     ["sqlite", pytest.param("postgres", marks=pytest.mark.skipif(not POSTGRES, reason="no URL"))],

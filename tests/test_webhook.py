@@ -18,7 +18,6 @@ from calling import MESSAGES, FixedScorer, in_order
 
 from router import AsyncClient, Budget, Client
 from router.budgets.warning import BudgetWarning
-from router.errors import ConfigError
 from router.testing import AsyncMockTransport, FakeClock, MockTransport, reply
 from router.webhook import Webhook
 
@@ -216,41 +215,6 @@ def test_closed(caplog):
     assert "it is closed" in caplog.text
 
 
-def test_a_listener_never_raises(caplog):
-    """Whatever it is given: the request that was charged goes on."""
-    hook = Webhook("http://127.0.0.1/h")
-    hook("no warning at all")
-    assert "AttributeError" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ({"url": "ftp://host/s3cret"}, "url"),
-        ({"url": "host/s3cret"}, "url"),
-        ({"url": "https:///s3cret"}, "url"),
-        ({"url": "https://host:99999/s3cret"}, "url"),
-        ({"url": "https://ho st/s3cret"}, "url"),
-        ({"url": "https://host/s3cret\n"}, "url"),
-        ({"url": None}, "url"),
-        ({"headers": {"X": "s3cret\r\nY: 1"}}, "headers"),
-        ({"headers": ["s3cret"]}, "headers"),
-        ({"timeout": 0}, "timeout"),
-        ({"timeout": float("nan")}, "timeout"),
-        ({"timeout": True}, "timeout"),
-        ({"timeout": "5"}, "timeout"),
-        ({"retries": -1}, "retries"),
-        ({"retries": 1.5}, "retries"),
-        ({"retries": 11}, "retries"),
-    ],
-)
-def test_settings_that_make_no_sense(arguments, says):
-    """Refused at once, saying which and what was expected; addresses and headers not shown."""
-    with pytest.raises(ConfigError, match=f"Webhook {says}: expected") as caught:
-        Webhook(**({"url": "https://host/h"} | arguments))
-    assert "s3cret" not in str(caught.value)
-
-
 def settings(hook, transport):
     return {
         "transport": transport,
@@ -269,19 +233,17 @@ def test_as_a_client_s_listener(receive, kind):
     """Both clients hand it each share once, and answer all the while."""
     server = receive()
     hook = Webhook(server.url())
-    model = "deepseek-v3.2@deepinfra"
-    if kind == "sync":
-        with Client(**settings(hook, MockTransport(reply("x")))) as client:
-            for _ in range(4):
-                assert client.chat.completions.create(MESSAGES, model=model).text == "x"
-    else:
+    asked = {"model": "deepseek-v3.2@deepinfra"}
+    with Client(**settings(hook, MockTransport(reply("x")))) as client:
+        for _ in range(4 * (kind == "sync")):
+            assert client.chat.completions.create(MESSAGES, **asked).text == "x"
 
-        async def ask():
-            async with AsyncClient(**settings(hook, AsyncMockTransport(reply("x")))) as client:
-                for _ in range(4):
-                    await client.chat.completions.create(MESSAGES, model=model)
+    async def ask():
+        async with AsyncClient(**settings(hook, AsyncMockTransport(reply("x")))) as client:
+            for _ in range(4 * (kind == "async")):
+                await client.chat.completions.create(MESSAGES, **asked)
 
-        asyncio.run(ask())
+    asyncio.run(ask())
     assert hook.flush()
     ((_, _, body),) = server.got
     assert (body["unit"], body["spent"], body["limit"]) == ("requests", "2", "10")

@@ -44,8 +44,8 @@ def owner():
 
 def run(data, *command):
     """Run a program of the server as the owner of its directory."""
-    who = owner()
-    given = {} if os.geteuid() else {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
+    who = data.stat()
+    given = {} if os.geteuid() else {"user": who.st_uid, "group": who.st_gid, "extra_groups": []}
     done = subprocess.run(
         [str(programs() / command[0]), "-D", str(data), *command[1:]],
         stdout=subprocess.DEVNULL,  # a pipe would be held open by the server

@@ -139,6 +139,15 @@ class Budget:
         where = "".join(f", {k}={v}" for k, v in sorted(self.scope.items()))
         return f"{amounts} {each}{where}"
 
+    def named(self, tags: Mapping[str, str]) -> str:
+        """Its name, and whose account is meant where the scope has a `*`."""
+        whose = [
+            f"{name}={matched(name, pattern, tags[name])}"
+            for name, pattern in sorted(self.scope.items())
+            if "*" in pattern
+        ]
+        return f"{self.name} [{', '.join(whose)}]" if whose else self.name
+
     @property
     def by_candidate(self) -> bool:
         """Whether it depends on who is called, so that `tags` must say who that is."""

@@ -61,7 +61,7 @@ def holds_for(
 
 
 def _holds(budget: Budget, tags: Mapping[str, str], now: datetime, request_id: str) -> list[Hold]:
-    period = budget.period(now)
+    period, name = budget.period(now), budget.named(tags)
     return [
         Hold(
             key=budget.key(tags, request_id, unit),
@@ -69,7 +69,7 @@ def _holds(budget: Budget, tags: Mapping[str, str], now: datetime, request_id: s
             resets_at=period.end,
             limit=limit,
             hard=budget.hard,
-            name=budget.name,
+            name=name,
             unit=unit,
             since=period.since,
             warn=budget.warn,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from router._clock import utcnow
@@ -25,6 +26,8 @@ from router.types import Cost, Usage
 
 _log = logging.getLogger("router")
 _BEAT, _QUIET_BEAT, _LONGEST_PAUSE, _FRESH = 0.05, 0.25, 5.0, 1.0
+_FULL = 2048
+"""Calls to be posted, beyond which whoever settles helps to post them."""
 
 
 class LeasedLedger:
@@ -38,7 +41,8 @@ class LeasedLedger:
 
     If the process dies its slabs are charged in full when their lease ends, which is at least
     what it spent: one slab per account is the most that is charged too much. The rows of the
-    calls since the last beat are lost then, their cost is not.
+    calls since the last beat are lost then, their cost is not. (What a call costs beyond the whole
+    slab is posted before `settle` returns, unless the store fails just then.)
 
     Args:
         store: where slabs and rows are kept, such as `SQLiteLedger`.
@@ -102,15 +106,24 @@ class LeasedLedger:
             if call is not None:
                 charged(settlement)  # raised before anything changes
                 del self._desk.till.calls[reservation_id]
-                return self._end(*call, settlement)
-            past = self._desk.till.ended.get(reservation_id)
+                entry = self._end(*call, settlement)
+                over = any(purse.guarded and purse.free < 0 for purse, _ in call[1])
+                if self._desk.failures or not (over or len(self._desk.till.rows) > _FULL):
+                    return entry
+            past, costs = self._desk.till.ended.get(reservation_id, (None, []))
             moving = reservation_id in self._desk.moving
+        if call is not None:
+            # It cost more than the slab has, so the store must know at once; or it lags behind.
+            with suppress(LedgerError):
+                self.flush()
+            return entry
         if past is not None and past.kind == "settle":
             if (past.cost, past.usage) != (settlement.cost.pico, settlement.usage):
                 raise LedgerError(f"{reservation_id!r} was settled with another cost already")
             return past
-        if past is not None or moving:  # the store must have heard of it first
-            self.flush()
+        if past is not None or moving:
+            # The store must have heard of it first; and what was free again pays for it now.
+            self._desk.turn_all(Aim(shrink={purse for purse, _ in costs}))
         return self.store.settle(reservation_id, settlement)
 
     def release(self, reservation_id: str, *, at: datetime, outcome: str) -> None:
@@ -123,7 +136,7 @@ class LeasedLedger:
                 )
                 self._end(*call, nothing)
                 return
-            past = self._desk.till.ended.get(reservation_id)
+            past, _ = self._desk.till.ended.get(reservation_id, (None, []))
             moving = reservation_id in self._desk.moving
         if past is not None and past.kind == "settle":
             raise LedgerError(f"{reservation_id!r} is settled and can no longer be released")
@@ -218,13 +231,13 @@ class LeasedLedger:
             self.store.close()
 
     def beat(self) -> float | None:
-        """What the thread does: write, renew, give back; seconds until it is due, None at the end."""
+        """What the thread does: write, renew, give back. Seconds to the next, None at the end."""
         desk = self._desk
         try:
             with desk.turning:
                 written = desk.turn(desk.due())
         except RouterError:
-            return min(_LONGEST_PAUSE, _BEAT * (1 << min(desk.failures, 16)))
+            return max(_BEAT, desk.again - desk.monotonic())
         except Exception:  # noqa: BLE001 - the thread must live on
             _log.exception("a leased ledger failed")
             return _LONGEST_PAUSE
@@ -238,11 +251,8 @@ class LeasedLedger:
 
     def _end(self, reservation: Reservation, takes: Takes, settlement: Settlement) -> Entry:
         entry = self._desk.till.end(reservation, takes, settlement)
-        if self._background:
-            if not self._flusher.running:
-                self._flusher.start()
-            elif any(purse.guarded and purse.free < 0 for purse, _ in takes):
-                self._flusher.wake()  # it cost more than was set aside: the store must know
+        if self._background and not self._flusher.running:
+            self._flusher.start()
         return entry
 
     def _run(self) -> None:

@@ -46,7 +46,6 @@ _SWEPT = 256
 """Reservations expired in one transaction."""
 _PAGE = 2000
 """Entries read at a time."""
-_FIRST, _LAST = -(2**63), 2**63 - 1
 
 
 class PostgresLedger:
@@ -186,8 +185,7 @@ class PostgresLedger:
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Adjustment]:
         """Changes of budgets with since <= at < until, oldest first."""
-        rows = self._ask("adjustments", _span(since, until))
-        return iter([adjustment_from(row) for row in rows])
+        return map(adjustment_from, self._ask("adjustments", _span(since, until)))
 
     def check(self) -> None:
         """Compare the running totals with the entries, in one snapshot.
@@ -298,4 +296,4 @@ def _result(task: Operation[PostgresBooks], rows: PostgresBooks) -> Any:
 
 
 def _span(since: datetime | None, until: datetime | None) -> list[int]:
-    return [micros(since) if since else _FIRST, micros(until) if until else _LAST]
+    return [micros(since) if since else -(2**63), micros(until) if until else 2**63 - 1]

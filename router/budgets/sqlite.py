@@ -55,6 +55,9 @@ class SQLiteLedger:
         self.path = str(path)
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        # Readers need not wait for a commit; one in memory has no second connection.
+        self._read_lock = self._lock if self.path == ":memory:" else threading.RLock()
+        self._reader: sqlite3.Connection | None = None
         self._opened = Opened()
         self._combiner: Combiner[SQLiteBooks] = Combiner(
             self._perform, outages=(sqlite3.OperationalError, RouterError)
@@ -126,14 +129,12 @@ class SQLiteLedger:
 
     def balances(self, holds: Sequence[Hold]) -> list[Balance]:
         """The balance of each hold's account in its window."""
-        with self._lock, self._errors():
-            db = self._db()
 
-            def read() -> list[Balance]:
-                rows = SQLiteBooks(db, self._opened)
-                return [books.balance_of(rows, hold) for hold in holds]
+        def read(db: sqlite3.Connection) -> list[Balance]:
+            rows = SQLiteBooks(db, self._opened)
+            return [books.balance_of(rows, hold) for hold in holds]
 
-            return _patiently(read)
+        return self._read(read)
 
     def entries(
         self, *, since: datetime | None = None, until: datetime | None = None
@@ -158,20 +159,23 @@ class SQLiteLedger:
         Raises:
             CorruptLedgerError: damaged pages, or totals that the entries do not add up to.
         """
-        with self._lock, self._errors():
-            db = self._db()
+
+        def read(db: sqlite3.Connection) -> tuple[str, list[Any]]:
             verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            wrong = db.execute(WRONG_ACCOUNTS).fetchall()
+            return verdict, db.execute(WRONG_ACCOUNTS).fetchall()
+
+        verdict, wrong = self._read(read)
         if verdict != "ok" or wrong:
             detail = verdict if verdict != "ok" else f"{len(wrong)} balances differ from entries"
             raise CorruptLedgerError(f"ledger {self.path}: {detail}. {RESTORE}")
 
     def close(self) -> None:
         """Close the file. A later call opens it again."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
+        with self._lock, self._read_lock:
+            for connection in (self._reader, self._connection):
+                if connection is not None:
+                    connection.close()
+            self._connection = self._reader = None
 
     def _submit(self, operation: Operation[SQLiteBooks]) -> Any:
         with self._errors():
@@ -204,9 +208,18 @@ class SQLiteLedger:
     ) -> list[tuple[Any, ...]]:
         low = micros(since) if since else -(2**63)
         high = micros(until) if until else 2**63 - 1
-        with self._lock, self._errors():
-            db = self._db()
-            return _patiently(lambda: db.execute(select, (low, high)).fetchall())
+        return self._read(lambda db: db.execute(select, (low, high)).fetchall())
+
+    def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """Read what is committed, beside whoever writes."""
+        with self._read_lock, self._errors():
+            if self._read_lock is self._lock:
+                db = self._db()
+            elif self._reader is None:
+                db = self._reader = open_file(self.path)
+            else:
+                db = self._reader
+            return _patiently(lambda: read(db))
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -230,7 +243,7 @@ class SQLiteLedger:
 
 def _patiently(call: Callable[[], T]) -> T:
     """While another process holds the file, wait with jitter, so that nobody starves."""
-    deadline, pause = time.monotonic() + BUSY_SECONDS, 0.0005
+    deadline, pause = time.monotonic() + BUSY_SECONDS, 0.0002
     while True:
         try:
             return call()
@@ -238,7 +251,7 @@ def _patiently(call: Callable[[], T]) -> T:
             if not is_busy(error) or time.monotonic() > deadline:
                 raise
         time.sleep(random.uniform(0.0, pause))  # noqa: S311 - nothing secret hangs on it
-        pause = min(2 * pause, 0.02)
+        pause = min(1.5 * pause, 0.003)
 
 
 _ledgers: weakref.WeakValueDictionary[int, SQLiteLedger] = weakref.WeakValueDictionary()
@@ -256,6 +269,7 @@ def _before_fork() -> None:
     while more := [x for ref in _ledgers.valuerefs() if (x := ref()) and x not in _held]:
         for ledger in more:
             ledger._lock.acquire()
+            ledger._read_lock.acquire()
             _held.append(ledger)
             if ledger.path != ":memory:":  # that one would be lost; a child gets a copy of it
                 ledger.close()
@@ -263,7 +277,9 @@ def _before_fork() -> None:
 
 def _after_fork() -> None:
     while _held:
-        _held.pop()._lock.release()
+        ledger = _held.pop()
+        ledger._read_lock.release()
+        ledger._lock.release()
     _forking.release()
 
 

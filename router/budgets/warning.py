@@ -15,7 +15,8 @@ from router.money import to_usd
 class BudgetWarning:
     """A budget was spent up to `share` of its limit: told once in a window, over all processes.
 
-    `spent` and `limit` are USD as `Decimal`, or whole tokens or requests.
+    `spent` and `limit` are USD as `Decimal`, or whole tokens or requests. Of a rolling window
+    `window_start` is since when it counts, and it is warned of once in a span of its length.
     """
 
     budget: str
@@ -43,7 +44,7 @@ def warning_of(hold: Hold, balance: Balance, share: float) -> BudgetWarning:
         spent=to_usd(balance.spent) if usd else balance.spent,
         limit=to_usd(limit) if usd else limit,
         unit=hold.unit,
-        window_start=hold.window_start,
+        window_start=hold.since or hold.window_start,
         resets_at=hold.resets_at,
     )
 

@@ -45,6 +45,7 @@ class Candidate:
     ignored_fields: frozenset[str]
     refused_fields: frozenset[str]
     max_tokens_field: str = "max_tokens"
+    stops_when_left: bool = False
     retires_at: datetime | None = None
     region: str = ""
     cache_min_tokens: int = 0
@@ -103,6 +104,7 @@ def candidates_of(endpoint: Endpoint, model: Model, host: Host) -> Iterator[Cand
             ignored_fields=options.ignored_fields if options else frozenset(),
             refused_fields=options.refused_fields if options else frozenset(),
             max_tokens_field=host.max_tokens_field,
+            stops_when_left=host.stops_when_left,
             retires_at=endpoint.retires_at,
             region=region or ("on-prem" if self_hosted else ""),
             cache_min_tokens=endpoint.cache_min_tokens,

@@ -58,6 +58,9 @@ class Host(Row):
     region: str = ""
     """Where it keeps data, in words of your own ("eu", "us", "cn"); one's own host: "on-prem"."""
     max_tokens_field: str = "max_tokens"
+    stops_when_left: bool = False
+    """Whether it stops working, and billing, soon after the reader of a stream goes. Where it is
+    not known to, a hard budget is charged all that was reserved for a stream that is left."""
     source: str = ""
     checked: date | None = None
 

@@ -2,7 +2,7 @@
 
 As it comes, diskcache runs code when it reads a planted pickle (CVE-2025-69872), reads and deletes
 any path that a row names, and sets attributes and PRAGMAs from a table in the file. Here all
-values are text or bytes in rows, and nothing in the file decides how it is read.
+values are bytes in rows, and nothing in the file decides how it is read.
 """
 
 from __future__ import annotations

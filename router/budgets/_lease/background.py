@@ -6,6 +6,7 @@ import atexit
 import logging
 import os
 import threading
+import time
 from contextlib import suppress
 from typing import Protocol
 from weakref import WeakSet
@@ -25,7 +26,6 @@ class Flusher:
 
     def __init__(self, owner: Beating) -> None:
         self._owner = owner
-        self._wake = threading.Event()
         self.running = False
         """Kept by the owner, under its lock: a thread that is about to end does not count."""
 
@@ -38,14 +38,9 @@ class Flusher:
         except RuntimeError:
             self.running = False
 
-    def wake(self) -> None:
-        """Have it beat at once."""
-        self._wake.set()
-
     def _run(self) -> None:
         while (pause := self._owner.beat()) is not None:
-            self._wake.wait(pause)
-            self._wake.clear()
+            time.sleep(pause)
 
 
 class Kept(Protocol):

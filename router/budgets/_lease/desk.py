@@ -25,6 +25,8 @@ _log = logging.getLogger("router")
 _UPKEEP = 0.5
 _IDLE = 2.0
 """Seconds between looks at leases; and how long a slab lies idle, in units of its spending."""
+_BEAT, _LONGEST_PAUSE = 0.05, 5.0
+"""Seconds until a store that failed is asked again, at first and at most."""
 
 
 class Desk:
@@ -47,10 +49,17 @@ class Desk:
         self._idle = _IDLE * seconds
         self._stuck: Turn | None = None
         self._wishes: list[Wish] = []
-        self._looked = float("-inf")
+        self._looked = self.again = float("-inf")
+        self._error: Exception | None = None
 
     def wish(self, reservation: Reservation) -> Wish:
-        """Note, under the lock, that a call waits for a slab."""
+        """Note, under the lock, that a call waits for a slab.
+
+        Raises:
+            LedgerError: the store failed just now, and is not to be asked yet.
+        """
+        if self._error is not None and self.monotonic() < self.again:
+            raise _like(self._error)
         wish = Wish(reservation)
         self._wishes.append(wish)
         return wish
@@ -90,7 +99,8 @@ class Desk:
                 with the same again; whoever waits for a slab is told.
         """
         if self._stuck is not None:
-            self._ask(self._stuck)
+            # Those who waited for it were told; who waits now is not refused for it.
+            self._ask(self._stuck, again=True)
         with self.lock:
             self._serve(set())
             plan = self._turns.plan(self._wishes, aim, self.now(), self.monotonic())
@@ -137,7 +147,7 @@ class Desk:
         purse.base, purse.contact = balance, self.monotonic()
         return purse.balance
 
-    def _ask(self, plan: Turn) -> None:
+    def _ask(self, plan: Turn, *, again: bool = False) -> None:
         try:
             answer = self.store.exchange(plan.exchange)
         except BaseException as error:
@@ -151,9 +161,9 @@ class Desk:
             self.turned += 1
             denied = self._turns.apply(plan, answer, self.monotonic())
             self.moving.difference_update(reservation.id for reservation, _ in plan.moved)
-            self._serve(denied)
+            self._serve(set() if again else denied)
             if self.failures:
-                self.failures = 0
+                self.failures, self._error = 0, None
                 _log.warning("the ledger's store answers again")
         for row in plan.rows:
             why = answer.refused.get(row.reservation.id)
@@ -164,12 +174,11 @@ class Desk:
     def _failed(self, error: Exception) -> None:
         if not self.failures:
             _log.warning("the ledger's store does not answer, so slabs are spent: %s", error)
+        self._error, pause = error, _BEAT * (1 << min(self.failures, 10))
+        self.again = self.monotonic() + min(_LONGEST_PAUSE, pause)
         self.failures += 1
-        kind = type(error) if isinstance(error, LedgerError) else LedgerError
         for wish in self._wishes:
-            wish.error = kind(str(error))  # one for each: several threads raise them
-            wish.error.__cause__ = error
-            wish.done = True
+            wish.error, wish.done = _like(error), True
         self._wishes.clear()
 
     def _serve(self, denied: Collection[Purse]) -> None:
@@ -196,6 +205,14 @@ class Desk:
             else:
                 waiting.append(wish)
         self._wishes = waiting
+
+
+def _like(error: Exception) -> LedgerError:
+    """An error for one more caller: several threads raise them."""
+    kind = type(error) if isinstance(error, LedgerError) else LedgerError
+    like = kind(str(error))
+    like.__cause__ = error
+    return like
 
 
 def _over(purse: Purse, now: datetime) -> bool:

@@ -45,7 +45,7 @@ class Till:
         self.purses: dict[Place, Purse] = {}
         self.calls: dict[str, tuple[Reservation, Takes]] = {}
         self.rows: deque[Row] = deque()
-        self.ended: OrderedDict[str, Entry] = OrderedDict()
+        self.ended: OrderedDict[str, tuple[Entry, Takes]] = OrderedDict()
         self._singles: deque[Place] = deque()
 
     def repeated(self, reservation: Reservation) -> bool:
@@ -111,7 +111,7 @@ class Till:
                     _cap(purse, hold)
                 if purse.free < amount:
                     raise _refusal(purse, hold, amount)
-            elif purse.slab is None or hold.limit < purse.limit or purse.free < amount:
+            elif not _affords(purse, hold, amount):
                 short = True
         return short
 
@@ -151,7 +151,7 @@ class Till:
             costs.append((purse, cost))
         self.rows.append(Row(reservation, settlement, costs))
         entry = entry_of(reservation, settlement, charge)
-        self.ended[reservation.id] = entry
+        self.ended[reservation.id] = entry, costs
         if len(self.ended) > _REMEMBERED:
             self.ended.popitem(last=False)
         return entry
@@ -227,11 +227,12 @@ def entry_of(
 
 
 def _affords(purse: Purse, hold: Hold, amount: int) -> bool:
-    if purse.single or (purse.slab is not None and hold.limit >= purse.limit):
-        return purse.free >= amount
-    # Nothing is needed of the store, but an account that is over its limit admits nothing.
+    if amount or purse.single:
+        held = purse.single or (purse.slab is not None and hold.limit >= purse.limit)
+        return held and purse.free >= amount
+    # Nothing is taken, but an account that is over its limit admits nothing.
     base = purse.base
-    return amount == 0 and base is not None and not base.frozen and left(hold, base) >= 0
+    return base is not None and not base.frozen and left(hold, base) >= 0
 
 
 def _cap(purse: Purse, hold: Hold) -> None:

@@ -50,6 +50,7 @@ class Turn:
     exchange: Exchange
     rows: list[Row]
     leases: list[tuple[Purse, Lease]]
+    asked: Collection[Purse]
     moved: list[tuple[Reservation, Takes]]
     renewed: list[Purse]
     watched: list[Purse]
@@ -117,6 +118,7 @@ class Turns:
             exchange=exchange,
             rows=rows,
             leases=leases,
+            asked=wanted.keys(),
             moved=moved,
             renewed=renewed,
             watched=watched,
@@ -138,7 +140,7 @@ class Turns:
         denied: set[Purse] = set()
         for purse, lease in turn.leases:
             granted = answer.granted[lease.id]
-            if granted < lease.keep + lease.need or not granted:
+            if purse in turn.asked and (granted < lease.keep + lease.need or not lease.need):
                 denied.add(purse)
             purse.rest, purse.aside = granted, 0
             purse.slab = lease.id if granted else None
@@ -210,7 +212,7 @@ class Turns:
 
 
 def _lacks(purse: Purse, need: int, hold: Hold) -> bool:
-    return purse.slab is None or hold.limit < purse.limit or purse.free < need
+    return not need or purse.slab is None or hold.limit < purse.limit or purse.free < need
 
 
 def _draw(row: Row) -> Draw:

@@ -42,9 +42,8 @@ class NotPreparedError(Exception):
 class Loaded:
     """What was read: see `router.budgets._postgres.load`.
 
-    `asked` are the reservations that were looked for, `parts` what each set aside where, and
-    `state` the row of each that is there. `remembered` were made by this process; they are in
-    `still_open` as long as they are open.
+    `asked` are the reservations that were looked for, `parts` what each set aside where, `state`
+    the row of each that is there, and `remembered` those that this process made.
     """
 
     accounts: dict[tuple[str, datetime], tuple[int, int, int]] = field(default_factory=dict)
@@ -53,7 +52,6 @@ class Loaded:
     asked: set[str] = field(default_factory=set)
     parts: dict[str, tuple[Part, ...]] = field(default_factory=dict)
     remembered: dict[str, Known] = field(default_factory=dict)
-    still_open: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     state: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
@@ -98,7 +96,7 @@ class PostgresBooks:
             return self._known.get(reservation_id)
         if reservation_id not in self._loaded.asked:
             raise NotPreparedError(rid=reservation_id)
-        found = self._remembered(reservation_id) or self._read(reservation_id)
+        found = self._read(reservation_id)
         if found is not None:
             self._known[reservation_id] = found
         return found
@@ -139,8 +137,8 @@ class PostgresBooks:
         return booked or bool(self._ask("adjusted", [adjustment_id]))
 
     def overdue(self, now: datetime) -> Iterable[Known]:
-        rows = {**self._loaded.state, **self._loaded.still_open}
-        due = [i for i, row in rows.items() if row[-1] is not None and row[-1] < micros(now)]
+        rows = self._loaded.state.items()
+        due = [i for i, row in rows if row[-1] is not None and row[-1] < micros(now)]
         known = [self.known(i) for i in due if i not in self._leases]
         return [k for k in known if k is not None and k.past is None]
 
@@ -185,25 +183,17 @@ class PostgresBooks:
             account.adjusted - adjusted,
         )
 
-    def _remembered(self, reservation_id: str) -> Known | None:
-        """What this process made, if it is open still."""
-        row = self._loaded.still_open.get(reservation_id)
-        if row is None:
-            return None
-        known = self._loaded.remembered[reservation_id]
-        known.drawn = row[1] or 0
-        return known
-
     def _read(self, reservation_id: str) -> Known | None:
         row = self._loaded.state.get(reservation_id)
-        if row is None and reservation_id in self._loaded.remembered:
-            row = next(iter(self._ask("state", [[reservation_id]])), None)
         if row is None:
             return None
         if reservation_id not in self._loaded.parts:
             raise NotPreparedError(rid=reservation_id)
         _, amount, tokens, record, drawn, lease = row
-        known = Known(
+        known = self._loaded.remembered.get(reservation_id)
+        if known is not None:
+            known.drawn = drawn or 0
+        known = known or Known(
             id=reservation_id,
             amount=amount,
             tokens=tokens,

@@ -33,6 +33,12 @@ _SESSION = """
 """
 # Whoever stops between its lock and its commit must not stop all others; a commit that returned
 # is on disk, whatever the database's default.
+_THERE = """
+    SELECT c.oid IS NOT NULL FROM pg_catalog.pg_namespace n
+    LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'migrations'
+    WHERE n.nspname = %s
+"""
+"""Whether a schema has been set up; no row when there is no schema."""
 
 
 class Server:
@@ -89,12 +95,14 @@ class Server:
             version = self._migrate(db)
 
     def _version(self, db: Connection) -> int:
-        table = f"{self.schema}.migrations"
-        (there,) = _row(db, "SELECT to_regclass(%s) IS NOT NULL", [table])
+        # Read from the catalogue's tables: a function such as to_regclass may not have heard of
+        # what was committed while this transaction waited for its turn.
+        there = db.execute(_THERE, [self.schema]).fetchone() == (True,)
         if not there:
             return 0
-        (version,) = _row(db, f"SELECT coalesce(max(number), 0) FROM {table}")
-        return int(version)
+        last = f"SELECT coalesce(max(number), 0) FROM {self.schema}.migrations"
+        row = db.execute(last).fetchone()
+        return int(row[0]) if row else 0
 
     def _migrate(self, db: Connection) -> int:
         """Perform the next migration unless another process did; the version it is at then."""
@@ -108,14 +116,19 @@ class Server:
                 return version
             if version == 0:
                 # Asked first: who may not create schemas can still use one that is there.
-                (there,) = _row(db, "SELECT to_regnamespace(%s) IS NOT NULL", [schema])
-                if not there:
+                if not db.execute(_THERE, [schema]).fetchone():
                     db.execute(f"CREATE SCHEMA {schema}")
                 db.execute(
                     f"CREATE TABLE IF NOT EXISTS {schema}.migrations "
                     "(number bigint PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())"
                 )
-            db.execute(MIGRATIONS[version].replace("{s}", schema))
+            try:
+                db.execute(MIGRATIONS[version].replace("{s}", schema))
+            except psycopg.errors.DuplicateTable as error:
+                raise LedgerError(
+                    f"ledger {self.place}: the schema has tables of something else, which were "
+                    "left as they are. Name another schema."
+                ) from error
             db.execute(f"INSERT INTO {schema}.migrations (number) VALUES (%s)", [version + 1])
             return version + 1
 
@@ -150,9 +163,3 @@ class Link:
 
     def __del__(self) -> None:
         self.drop()
-
-
-def _row(db: Connection, statement: str, values: list[Any] | None = None) -> tuple[Any, ...]:
-    row = db.execute(statement, values).fetchone()
-    assert row is not None
-    return row

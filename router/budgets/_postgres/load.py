@@ -1,4 +1,4 @@
-"""Locking and reading all that a batch of operations is going to touch, in one round trip.
+"""Locking and reading all that a batch of operations is going to touch, in two round trips.
 
 Locks are taken in the order of keys and windows, by everybody, so that nobody waits in a circle.
 Statements of one transaction see what is committed when each begins: whatever is read after the
@@ -67,16 +67,14 @@ def begin(session: Session, needs: Needs, memory: Memory) -> PostgresBooks:
         locked = session.start("lock", _columns(accounts))
         if bare:
             session.start("lock_ids", [bare])  # no account keeps two callers apart
-        state = session.start("state", [sorted(loaded.asked - loaded.remembered.keys())])
-        still = session.start("still_open", [sorted(loaded.remembered)])
         frozen = session.start("frozen", [sorted(needs.keys)])
         buckets = session.start("buckets", _columns(sorted(needs.rolling.items())))
     _read_accounts(loaded, locked.fetchall())
     if len(loaded.accounts) != len(accounts):
         memory.forget()
         raise NotPreparedError
-    loaded.state = {row[0]: row for row in state.fetchall()}
-    loaded.still_open = {row[0]: row for row in still.fetchall()}
+    # On its own: after a pipeline the server does not notice that a transaction is idle.
+    loaded.state = {row[0]: row for row in session.ask("state", [sorted(loaded.asked)])}
     loaded.frozen = {key for (key,) in frozen.fetchall()}
     _read_buckets(loaded, needs, buckets.fetchall())
     return PostgresBooks(session.ask, loaded)

@@ -61,6 +61,11 @@ class Patience:
         """Make errors of the driver those of a ledger."""
         try:
             yield
+        except CLASHES as error:
+            raise LedgerError(
+                f"ledger {self._place}: others held its rows for {self._timeout:g} s "
+                f"({_said(error)}). Nothing was booked; try again."
+            ) from error
         except psycopg.OperationalError as error:
             raise LedgerError(
                 f"ledger {self._place}: {_said(error)}. Check that the server runs and that its "

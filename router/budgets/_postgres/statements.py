@@ -14,7 +14,6 @@ _BALANCES = (
     "SELECT b.key, b.window_start, b.spent, b.reserved, b.adjusted FROM {s}.balances b "
     f"JOIN {_WANTED} ON b.key = n.key AND b.window_start "
 )
-_STATE = "s.drawn, o.lease_until FROM {s}."
 _ENTRIES = (
     f"SELECT e.{ENTRY_COLUMNS.replace(', ', ', e.')}, r.record, r.amount, e.seq "
     "FROM {s}.entries e JOIN {s}.reservations r ON r.id = e.reservation_id "
@@ -43,13 +42,9 @@ _TEXTS = {
     "buckets": f"{_BALANCES}>= n.window_start",
     "lock_ids": "SELECT id FROM {s}.reservations WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
     "state": (
-        f"SELECT r.id, r.amount, r.tokens, r.record, {_STATE}reservations r "
-        "LEFT JOIN {s}.slabs s ON s.id = r.id LEFT JOIN {s}.open_reservations o ON o.id = r.id "
-        "WHERE r.id = ANY(%s)"
-    ),
-    "still_open": (
-        f"SELECT o.id, {_STATE}open_reservations o LEFT JOIN {{s}}.slabs s ON s.id = o.id "
-        "WHERE o.id = ANY(%s)"
+        "SELECT r.id, r.amount, r.tokens, r.record, s.drawn, o.lease_until "
+        "FROM {s}.reservations r LEFT JOIN {s}.slabs s ON s.id = r.id "
+        "LEFT JOIN {s}.open_reservations o ON o.id = r.id WHERE r.id = ANY(%s)"
     ),
     "frozen": "SELECT key FROM {s}.frozen WHERE key = ANY(%s)",
     "ended": f"{_ENTRIES}WHERE e.reservation_id = %s ORDER BY e.seq",
