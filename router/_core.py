@@ -119,7 +119,8 @@ class Core:
                 at = self._ledger_at
                 if at is None:
                     at = default_ledger_path(self.access.environ)
-                self._ledger = open_ledger(at, self._on_ledger_error)
+                state = default_ledger_path(self.access.environ).parent
+                self._ledger = open_ledger(at, self._on_ledger_error, state)
             return self._ledger
 
     @property

@@ -118,7 +118,7 @@ class Drive(Generic[T]):
                 answer, step = error, self._flow.throw
 
     def close(self) -> None:
-        """End a stream early: what came is charged, the connection is let go."""
+        """End a stream early: it is settled, the connection is let go."""
         if not self.done:
             with suppress(StreamClosed):
                 self.next(throw=StreamClosed())

@@ -88,7 +88,7 @@ class AsyncDrive(Generic[T]):
                 unwinding = unwinding or not isinstance(error, Exception)
 
     async def close(self) -> None:
-        """End a stream early: what came is charged, the connection is let go."""
+        """End a stream early: it is settled, the connection is let go."""
         if not self.done:
             with suppress(StreamClosed):
                 await self.next(throw=StreamClosed())

@@ -11,7 +11,6 @@ from router.budgets import Record, Reservation, Settlement
 from router.catalog import Candidate
 from router.charge import (
     Stream,
-    after_failure,
     bill_of,
     demand_usage,
     priced,
@@ -22,6 +21,7 @@ from router.dispatch import outcome_of
 from router.effects import Effect, Emit, Open, Read, Release, Reserve, Send, Settle
 from router.errors import LedgerError, ProviderTimeoutError, RouterError, UsageError
 from router.limits import amount_for, lost_cost, lost_tokens
+from router.loss import after_failure
 from router.purses import holds_of
 from router.services import Services
 from router.types import Attempt, Call, Reply, Request, Route, Usage
@@ -110,9 +110,9 @@ def attempt(
         outcome = "closed" if isinstance(error, StreamClosed) else outcome_of(error)
         seconds = services.monotonic() - began
         bill = bill_of(call, services, reservation, until, stream if request.stream else None)
-        charged = after_failure(error, call, stream, services, reservation, bill)
-        stream.notes = bill.notes
-        lost, spent, tokens = charged or (None, None, None)
+        loss = after_failure(error, call, stream, services, reservation, bill)
+        stream.notes = bill.notes + (loss.notes if loss else ())
+        lost, spent = (loss.usage, loss.cost) if loss else (None, None)
         past.append(
             Attempt(
                 candidate=candidate.name,
@@ -123,18 +123,18 @@ def attempt(
                 finish_reason=stream.finish_reason if request.stream else None,
             )
         )
-        if lost is None or spent is None:
+        if loss is None:
             yield Release(reservation.id, services.now(), outcome)
         else:
             yield Settle(
                 reservation.id,
                 Settlement(
                     at=services.now(),
-                    usage=lost,
-                    cost=spent,
+                    usage=loss.usage,
+                    cost=loss.cost,
                     outcome=outcome,
                     seconds=seconds,
-                    tokens=tokens,
+                    tokens=loss.tokens,
                 ),
             )
             yield from watch(holds, services)
@@ -209,6 +209,7 @@ def _streamed(
         if (chunk := (yield Read())) is None:
             break
         came = clock()
+        stream.behind = max(0.0, stream.behind - (came - asked))
         if not any(stream.text):
             waited += came - asked
             if chunk.text or chunk.reasoning:
@@ -220,8 +221,11 @@ def _streamed(
                 candidate=call.candidate.name,
                 billable=True,
             )
-        yield Emit(chunk)
-        paused += clock() - came
+        try:
+            yield Emit(chunk)
+        finally:  # the reader may close it after a long while with this piece
+            paused += clock() - came
+            stream.behind += clock() - came
 
 
 def _first_token(call: Call, services: Services, waited: float, paused: float) -> None:

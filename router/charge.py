@@ -1,4 +1,4 @@
-"""What an attempt is charged: by the host's own count, by ours, or by what was reserved. Pure."""
+"""What an attempt is charged: by the host's own count, or by ours. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from router.budgets import Reservation
-from router.errors import ConfigError, ProviderError, UsageError
+from router.errors import UsageError
 from router.horizon import billed, served_tier, tier_of
 from router.pricing import cost
 from router.responses import Gathered
@@ -16,8 +16,6 @@ from router.services import Services
 from router.types import Call, Chunk, Cost, Reply, Usage
 from router.usage import merge_usage, parse_usage, usage_in
 
-_UNREAD = 128
-"""Output tokens that may be on their way, and billed, when a reader goes: a second or two."""
 _ABSURD = 10
 """A count of more than so many context windows is a fault of the host, not a usage."""
 
@@ -29,9 +27,9 @@ class Stream:
     `told` is what the host has counted so far and `raw` its last words on it; `covered` says that
     no text came after them, `final` that they came with the end of the answer or after it.
     `emitted` says whether the caller was handed any part of the answer's content. `came` is when
-    its latest piece arrived: the host's own end, however long the reader took; `tier` is the
-    service tier that the host names, `notes` what is to be said of what was charged, `gathered`
-    the whole answer where it may be kept.
+    its latest piece arrived: the host's own end, however long the reader took; `behind` (seconds)
+    is how far the reader lags, `tier` the service tier that the host names, `notes` what is to be
+    said of what was charged, `gathered` the whole answer where it may be kept.
     """
 
     text: list[str] = field(default_factory=list)
@@ -44,6 +42,7 @@ class Stream:
     opened: bool = False
     emitted: bool = False
     came: datetime | None = None
+    behind: float = 0.0
     tier: str | None = None
     notes: tuple[str, ...] = ()
     gathered: Gathered | None = None
@@ -57,7 +56,7 @@ class Stream:
         """Forget what a failed attempt brought; what was handed out stays handed out."""
         self.text, self.finish_reason, self.reasoned = [], None, False
         self.told, self.raw, self.covered, self.final = None, None, False, False
-        self.came, self.tier, self.notes = None, None, ()
+        self.came, self.behind, self.tier, self.notes = None, 0.0, None, ()
         if self.gathered is not None:
             self.gathered = Gathered()
 
@@ -116,6 +115,11 @@ def usage_of(
     if guessed or not believed.input_tokens:
         return _at_least(believed, _counted(call, texts, services))
     return believed
+
+
+def usage_so_far(stream: Stream, call: Call, services: Services) -> Usage:
+    """The same of a stream that broke off: our count, or the host's so far where that is more."""
+    return _at_least(_believed(stream.usage, call), _counted(call, stream.text, services))
 
 
 def demand_usage(raw: Any, settled: Usage, call: Call) -> None:
@@ -203,43 +207,6 @@ def priced(usage: Usage, call: Call, services: Services, bill: Bill) -> Cost:
         if rates is not None:
             return cost(usage, rates)
     return Cost(pico=0)
-
-
-def after_failure(
-    error: BaseException,
-    call: Call,
-    stream: Stream,
-    services: Services,
-    reservation: Reservation,
-    bill: Bill,
-) -> tuple[Usage, Cost, int | None] | None:
-    """What a failed attempt is charged, None for nothing; tokens where they are not the usage's.
-
-    A broken or closed stream: what came of it; under a hard budget all that was reserved, for
-    the host may have gone on, unless it is known to stop (then what came, and `_UNREAD` more).
-    What may have been worked on unseen (an answer that never came, reasoning that is not shown):
-    all that was reserved.
-    """
-    hidden = call.candidate.mode == "thinking" and not stream.reasoned
-    if call.request.stream and stream.final:
-        usage = usage_of(stream.usage, stream.text, call, services)
-        return usage, priced(usage, call, services, bill), None
-    if call.request.stream and any(stream.text) and not hidden:
-        usage = _at_least(_believed(stream.usage, call), _counted(call, stream.text, services))
-        if not reservation.strict:
-            return usage, priced(usage, call, services, bill), None
-        if call.candidate.stops_when_left:
-            ahead = replace(usage, output_tokens=usage.output_tokens + _UNREAD)
-            spent = priced(ahead, call, services, bill)
-            if spent.pico <= reservation.amount:
-                return ahead, spent, None
-        assumed = Cost(pico=reservation.amount, rates_id=reservation.record.rates_id)
-        return usage, assumed, reservation.tokens
-    if isinstance(error, ConfigError) or (isinstance(error, ProviderError) and not error.billable):
-        return None  # refused by the host, or by ourselves before it was sent
-    usage = Usage(input_tokens=call.input_tokens, estimated=True)
-    assumed = Cost(pico=reservation.amount, rates_id=reservation.record.rates_id)
-    return usage, assumed, reservation.tokens
 
 
 def _believed(reported: Usage | None, call: Call) -> Usage | None:

@@ -22,7 +22,9 @@ Create: TypeAlias = Callable[[Any, Any, Any, Mapping[str, Any]], object]
 class CompletionStream:
     """Chunks as they come. `route` holds usage and cost once the stream has ended or is closed.
 
-    Close it, or use it in a `with` statement: what came until then is charged and no more.
+    Close it, or use it in a `with` statement. One that is left before its end is charged what
+    came until then, but all that was reserved where a hard budget counts on it and the host may go
+    on working, or may have worked unseen; `route.notes` says so then.
     """
 
     def __init__(self, drive: Drive[Result]) -> None:
@@ -49,7 +51,7 @@ class CompletionStream:
         return route_of(self._drive)
 
     def close(self) -> None:
-        """Stop reading and settle what came. Idempotent."""
+        """Stop reading, settle and let the connection go. Idempotent."""
         self._drive.close()
 
     def __enter__(self) -> Self:

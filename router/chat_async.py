@@ -18,7 +18,10 @@ Create: TypeAlias = Callable[[Any, Any, Any, Mapping[str, Any]], Awaitable[objec
 
 
 class AsyncCompletionStream:
-    """The same for an event loop: close it, or use it in an `async with` statement."""
+    """`CompletionStream` for an event loop: close it, or use it in an `async with` statement.
+
+    One that is left is charged alike, also where its task is cancelled.
+    """
 
     def __init__(self, drive: AsyncDrive[Result]) -> None:
         self._drive = drive
@@ -44,7 +47,7 @@ class AsyncCompletionStream:
         return route_of(self._drive)
 
     async def close(self) -> None:
-        """Stop reading and settle what came. Idempotent."""
+        """Stop reading, settle and let the connection go. Idempotent."""
         await self._drive.close()
 
     async def __aenter__(self) -> Self:

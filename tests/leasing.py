@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from router.budgets import Hold, Record, Reservation, Settlement
+from router.budgets import Adjustment, Hold, Record, Reservation, Settlement
 from router.budgets.sqlite import SQLiteLedger
 from router.errors import LedgerError
 from router.types import Cost, Usage
@@ -89,3 +89,23 @@ class Flaky:
 
     def balance(self, hold):
         return self.ledger.balances([hold])[0]
+
+
+BIG = hold("big", 10_000)
+
+
+def spend(ledger, name, count, cost=5, holds=(BIG,), at=START):
+    for i in range(count):
+        ledger.reserve(reservation(f"{name}{i}", cost, holds, at=at))
+        ledger.settle(f"{name}{i}", settlement(cost, at))
+
+
+def slab(ledger, its=BIG):
+    return ledger._desk.till.purses[its.key, its.window_start]
+
+
+def change(kind, its=BIG, amount=0):
+    return Adjustment(
+        id=f"{kind}{amount}", kind=kind, at=START, key=its.key, window_start=START,
+        unit="usd", amount=amount, by="me", why="test", budget=its.name,
+    )  # fmt: skip

@@ -8,7 +8,7 @@ from calling import FixedScorer, in_order
 from wire import Answer
 from wire_bodies import deepseek, deepseek_error
 
-from router import Client
+from router import Budget, Client
 from router.budgets.sqlite import SQLiteLedger
 from router.catalog import Catalog
 from router.errors import ConnectionFailedError, RateLimitError, RouterError, ServerError
@@ -22,6 +22,7 @@ INPUT, CACHED, OUTPUT = 1_000_000, 100_000, 2_000_000
 CHAT, THINKING = "m@h", "m:thinking@h"
 MESSAGES = [{"role": "user", "content": "Which colour has a zebra?"}]
 TEXT = "one two six"  # three tokens
+SOFT = Budget("1", "request", hard=False)  # hard ones: test_left_streams
 
 
 def catalog(**end: datetime) -> Catalog:
@@ -62,7 +63,7 @@ class Charged:
     route: object = None
 
 
-def ask(answer, *, model=CHAT, close_after=None, book=None, wait=0.0, budget="1"):
+def ask(answer, *, model=CHAT, close_after=None, book=None, wait=0.0, budget=SOFT):
     """One call, streamed where the answer is pieces; its entry, when nothing is left open.
 
     The answer takes `wait` seconds; the stream is closed after `close_after` chunks.
@@ -167,7 +168,7 @@ def test_an_absurd_partial_usage_is_not_charged(closed):
 @ENDS
 def test_hidden_reasoning_costs_the_reservation(closed):
     """Who thinks unseen may have thought up to the limit, however little text has come."""
-    got = ended([text()], closed=closed, model=THINKING)
+    got = ended([text()], closed=closed, model=THINKING, budget="1")
     assert got.entry.cost == got.entry.reserved > cost(got.input_tokens, 3)
     assert got.entry.estimated
 
@@ -185,21 +186,22 @@ def test_reasoning_that_is_shown_is_counted(closed):
 def test_a_final_usage_before_the_break_is_exact(model, closed):
     """Once the answer was finished and its usage told, a lost end changes nothing."""
     told = Usage(input_tokens=500, output_tokens=90)
-    got = ended([text(), text("", told, "stop")], closed=closed, model=model)
+    got = ended([text(), text("", told, "stop")], closed=closed, model=model, budget="1")
     assert got.entry.cost == cost(500, 90)
     assert not got.entry.estimated
 
 
 def test_a_usage_without_the_end_is_not_final():
     """Hidden reasoning and a count on the way: more may follow, so the reservation is charged."""
-    got = ask([text(usage=Usage(input_tokens=500, output_tokens=90)), broken()], model=THINKING)
+    told = Usage(input_tokens=500, output_tokens=90)
+    got = ended([text(usage=told)], closed=False, model=THINKING, budget="1")
     assert got.entry.cost == got.entry.reserved
     assert got.entry.estimated
 
 
 @pytest.mark.parametrize("model", [CHAT, THINKING])
 @pytest.mark.parametrize("answer", [[broken()], [Chunk(body={}), broken()], broken()])
-@pytest.mark.parametrize("budget", [None, "1"])
+@pytest.mark.parametrize("budget", [None, "1", SOFT])
 def test_nothing_came_and_all_is_charged(answer, model, budget):
     """A call that was sent and never answered may have been worked on as far as was reserved."""
     got = ask(answer, model=model, budget=budget)
@@ -245,8 +247,7 @@ def test_a_large_usage_that_can_be_is_believed(streamed):
     told = Usage(input_tokens=10 * CONTEXT)
     whole = reply("", input_tokens=10 * CONTEXT, output_tokens=0)
     got = ask([text("", told, "stop")] if streamed else whole)
-    assert got.entry.cost == cost(10 * CONTEXT, 0)
-    assert not got.entry.estimated
+    assert (got.entry.cost, got.entry.estimated) == (cost(10 * CONTEXT, 0), False)
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -7,8 +7,9 @@ import pytest
 from wire import Answer
 from wire_bodies import DONE, V3_USAGE, deepseek, event, stream
 
-from router.charge import Bill, Stream, after_failure, demand_usage, usage_of
+from router.charge import Bill, Stream, demand_usage, usage_of
 from router.errors import ConnectionFailedError, UsageError
+from router.loss import after_failure
 from router.testing import FakeClock
 from router.types import Chunk, Usage
 
@@ -146,9 +147,10 @@ def test_the_end_without_its_count_is_not_final(early):
     taken = streamed(text("", early), text("", finish="stop"))
     reserved = SimpleNamespace(amount=77, tokens=60, record=SimpleNamespace(rates_id="r"))
     error = ConnectionFailedError("it broke", billable=True)
-    usage, cost, tokens = after_failure(error, call(mode="thinking"), taken, services, reserved, BILL)
-    assert (cost.pico, tokens) == (77, 60)
-    assert usage.estimated
+    given = error, call(mode="thinking"), taken, services, reserved, BILL
+    lost = after_failure(*given)
+    assert (lost.cost.pico, lost.tokens) == (77, 60)
+    assert lost.usage.estimated
 
 
 def test_another_attempt_starts_afresh():

@@ -50,6 +50,7 @@ def test_purses_are_budgets_with_windows():
             taken=spent,
             starts=datetime(2026, 11, 1, tzinfo=UTC),
             ends=datetime(2026, 12, 1, tzinfo=UTC),
+            hard=False,
         ),
     )
     assert context.remaining == 10**12 - spent

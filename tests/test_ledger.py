@@ -1,4 +1,5 @@
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -260,3 +261,22 @@ def test_a_ledger_in_memory(tmp_path, monkeypatch):
     assert (balance(one), balance(two)) == ((0, 40), (0, 0))
     one.check()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("columns", [{"released": True}, {"outcome": "cached", "saved": 3}, {}])
+def test_what_is_posted_twice_counts_once(columns):
+    """A posted line that is repeated, as after a lost answer, is the same line: in every unit."""
+    ledger = SQLiteLedger(":memory:")
+    holds = tuple(
+        Hold(key=unit, window_start=NOW, resets_at=None, limit=9, hard=True, name=unit, unit=unit)
+        for unit in ("usd", "tokens", "requests")
+    )
+    made = replace(reservation("new"), holds=holds)
+    cost = Cost(pico=0 if columns else 5)
+    end = Settlement(at=NOW, usage=Usage(output_tokens=2), cost=cost, **columns)
+    first = ledger.post(made, end)
+    assert ledger.post(made, end) == first
+    assert list(ledger.entries()) == [first]
+    spent = [balance.spent for balance in ledger.balances(holds)]
+    assert spent == ([0, 0, 0] if columns else [5, 2, 1])
+    ledger.check()

@@ -205,14 +205,14 @@ def test_a_forked_child_opens_its_own_connection(tmp_path):
         "from router.budgets.sqlite import SQLiteLedger\n"
         "ledger = SQLiteLedger(sys.argv[1])\n"
         "assert ledger.balances([]) == []\n"
-        "mine = ledger._connection\n"
+        "mine = ledger._reader\n"
         "child = os.fork()\n"
         "if not child:\n"
-        "    assert list(ledger.entries()) == [] and ledger._connection is not mine\n"
+        "    assert list(ledger.entries()) == [] and ledger._reader is not mine\n"
         "    ledger.close()\n"
         "    os._exit(0)\n"
         "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0\n"
-        "assert list(ledger.entries()) == [] and ledger._connection is not mine\n"
+        "assert list(ledger.entries()) == [] and ledger._reader is not mine\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(path)],

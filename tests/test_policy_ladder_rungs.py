@@ -255,8 +255,9 @@ class TestRefuse:
         policy = only("refuse", below=0.9)
         spent = Purse(taken=100 * CENT, **HALF)
         loose = Purse(limit=900 * CENT, taken=0, starts=MONDAY, ends=MONDAY + DAY)
-        soft = Context(now=NOON, remaining=None, purses=(spent,))
-        both = Context(now=NOON, remaining=loose.remaining, purses=(spent, loose))
+        dry = replace(spent, hard=False)
+        soft = Context(now=NOON, remaining=None, purses=(dry,))
+        both = Context(now=NOON, remaining=loose.remaining, purses=(dry, loose))
         endless = Context(now=NOON, remaining=1, purses=(Purse(limit=100, taken=99),))
         for context in (soft, both, endless):
             assert policy(THREE, context).chosen == "large@cloud"

@@ -1,6 +1,7 @@
 """A PostgreSQL server that goes away: what is unknown is asked again, and booked once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -72,6 +73,9 @@ OPERATIONS = {
     "settle": lambda ledger: ledger.settle("r/0", settlement()),
     "release": lambda ledger: ledger.release("r/0", at=NOW, outcome="x"),
     "post": lambda ledger: ledger.post(reservation("new"), settlement()),
+    "post, released": lambda ledger: ledger.post(
+        reservation("new"), replace(settlement(), released=True)
+    ),
     "draw": lambda ledger: ledger.draw(reservation("new"), settlement(), {"k": "slab"}),
     "give back": lambda ledger: ledger.give_back("slab", NOW),
     "extend": lambda ledger: ledger.extend(["slab"], NOW + 2 * LEASE),

@@ -88,10 +88,15 @@ async def test_cancelled_at_any_step_nothing_stays_open(caller, wire, steps):
         assert entry.outcome == "cancelled"
 
 
-async def test_a_cancelled_stream_is_charged_what_came(client, caller, wire):
-    """Cancelled while it waits for the next piece: the pieces before are settled."""
+@pytest.mark.parametrize("hard", [False, True])
+async def test_a_cancelled_stream_is_charged_what_came(client, caller, wire, hard):
+    """Cancelled while it waits for the next piece: the pieces before are settled.
+
+    Under a hard budget what may be on its way is charged besides: this host stops when it is left.
+    """
     wire.script("deepinfra", stream(event({"content": "one two"}), STALL))
-    made = await client.chat.completions.create(MESSAGES, model=MODEL, stream=True, budget="1")
+    budget = Budget("1", "request", hard=hard)
+    made = await client.chat.completions.create(MESSAGES, model=MODEL, stream=True, budget=budget)
     assert (await anext(made)).text == "one two"
     task = asyncio.create_task(anext(made))
     await asyncio.sleep(0.01)
@@ -100,6 +105,8 @@ async def test_a_cancelled_stream_is_charged_what_came(client, caller, wire):
         await task
     entry = caller.entry()
     assert (entry.outcome, entry.usage.output_tokens) == ("cancelled", 2)
+    output_tokens = 2 + 128 * hard
+    assert entry.cost == entry.usage.input_tokens * 260_000 + output_tokens * 380_000
     assert await asyncio.to_thread(wire.gone.wait, 2)
     await made.close()
 

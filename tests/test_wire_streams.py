@@ -4,6 +4,7 @@ import pytest
 from wire import CUT, REPEAT, STALL, Answer
 from wire_bodies import DONE, KEEP_ALIVE, V3_USAGE, deepseek_stream, event, stream
 
+from router import Budget
 from router.errors import (
     BadResponseError,
     ConnectionFailedError,
@@ -16,18 +17,23 @@ BOTH = ["deepseek-v3.2@deepinfra", "deepseek-v3.2@novita"]
 TWO = ("deepinfra", "novita")
 
 
-def test_an_aborted_stream_is_charged_what_came(caller, wire):
-    """The socket closes in the middle: the pieces that came are counted, and no more."""
+@pytest.mark.parametrize("hard", [False, True])
+def test_an_aborted_stream_is_charged_what_came(caller, wire, hard):
+    """The socket closes in the middle: the pieces that came are counted, and no more.
+
+    Under a hard budget what may be on its way is charged besides: this host stops when it is left.
+    """
     wire.script(
         "deepinfra", stream(event({"content": "one two"}), event({"content": " six"}), CUT)
     )
-    asked = caller.ask(stream=True, budget="1")
+    asked = caller.ask(stream=True, budget=Budget("1", "request", hard=hard))
     assert type(asked.error) is ConnectionFailedError
     assert asked.text == "one two six"
     entry = caller.entry()
     assert (entry.kind, entry.outcome, entry.estimated) == ("settle", "connection", True)
     assert entry.usage.output_tokens == 3
-    assert entry.cost == entry.usage.input_tokens * 260_000 + 3 * 380_000
+    output_tokens = 3 + 128 * hard
+    assert entry.cost == entry.usage.input_tokens * 260_000 + output_tokens * 380_000
 
 
 def test_an_aborted_tool_call_is_charged_too(caller, wire):

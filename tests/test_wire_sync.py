@@ -31,10 +31,14 @@ def open_stream(client, **arguments):
     return client.chat.completions.create(MESSAGES, model=MODEL, stream=True, **arguments)
 
 
-def test_a_stream_closed_early_is_charged_what_came(client, caller, wire):
-    """Closing lets the connection go, and settles the pieces that were read."""
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_stream_closed_early_is_charged_what_came(client, caller, wire, hard):
+    """Closing lets the connection go, and settles the pieces that were read.
+
+    Under a hard budget what may be on its way is charged besides: this host stops when it is left.
+    """
     wire.script("deepinfra", stream(event({"content": "one"}), event({"content": " two"}), REPEAT))
-    made = open_stream(client, budget="1")
+    made = open_stream(client, budget=Budget("1", "request", hard=hard))
     read = [next(made).text for _ in range(3)]
     with pytest.raises(RouterError, match="has not ended"):
         _ = made.route
@@ -45,7 +49,8 @@ def test_a_stream_closed_early_is_charged_what_came(client, caller, wire):
     assert (entry.outcome, entry.estimated) == ("closed", True)
     assert "".join(read) == "one two two"
     assert entry.usage.output_tokens == 3
-    assert entry.cost == entry.usage.input_tokens * 260_000 + 3 * 380_000
+    output_tokens = 3 + 128 * hard
+    assert entry.cost == entry.usage.input_tokens * 260_000 + output_tokens * 380_000
     with pytest.raises(StopIteration):
         next(made)
     assert (made.route.cost.pico, made.route.usage) == (entry.cost, entry.usage)

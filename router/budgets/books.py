@@ -183,6 +183,10 @@ def post(
 ) -> Entry:
     """See `Ledger.post`, and with `slabs` `SlabLedger.draw`."""
     known = books.known(reservation.id)
+    if known is not None and settlement.released:
+        release(books, reservation.id, settlement.at, settlement.outcome)
+        assert known.past is not None
+        return known.past
     if known is not None:
         return settle(books, reservation.id, settlement)
     known = _known(reservation, posted=True)
@@ -335,7 +339,7 @@ def _correct(books: Books, known: Known, truth: Settlement, charge: Charge) -> E
     past = known.past
     delta: Charge = {unit: amount - past.adds(unit) for unit, amount in charge.items()}
     if known.corrected is not None:
-        if known.corrected.cost != delta["usd"]:
+        if any(known.corrected.adds(unit) != amount for unit, amount in delta.items()):
             raise LedgerError(f"{known.id!r} was corrected to another cost already")
         return known.corrected
     entry = _line(known, "correct", truth, delta)

@@ -57,11 +57,6 @@ class Reservation:
     tokens: int = 0
     slab: bool = False
 
-    @property
-    def strict(self) -> bool:
-        """Whether a hard budget has set the worst case aside, so that it is kept to the cent."""
-        return any(hold.hard and hold.quantile is None for hold in self.holds)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:

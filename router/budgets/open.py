@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
@@ -10,34 +11,38 @@ from router.budgets.ledger import Ledger, SlabLedger
 OnLedgerError: TypeAlias = Literal["deny", "local-lease", "allow"]
 """What becomes of requests while the ledger's store fails: refused; served as long as the money
 lasts that this process holds already; or served all the same, and recorded afterwards."""
+_SLAB_SECONDS = 30.0
+"""Seconds of its spending that a process holds, to live on while the store fails."""
 
 
-def open_ledger(at: Ledger | str | Path, on_error: OnLedgerError = "deny") -> Ledger:
+def open_ledger(at: Ledger | str | Path, on_error: OnLedgerError, state: Path) -> Ledger:
     """The ledger of a path, ":memory:", or a URL such as "postgresql://host/database".
+
+    What cannot be posted is kept in the directory `state` where the ledger is no file. A ledger
+    that is there already is taken as it is under "deny".
 
     Raises:
         ConfigError: a URL, and psycopg is not installed.
     """
-    ledger = _opened(at)
-    if on_error == "deny":
-        return ledger
+    unposted, owns = None, isinstance(at, (str, Path))
+    if not isinstance(at, (str, Path)):
+        ledger = at
+        if on_error == "deny":
+            return ledger
+    elif str(at).startswith(("postgresql://", "postgres://")):
+        from router.budgets.postgres import PostgresLedger
+
+        ledger = server = PostgresLedger(str(at))
+        unposted = state / f"postgres-{hashlib.sha256(server.path.encode()).hexdigest()[:12]}"
+    else:
+        from router.budgets.sqlite import SQLiteLedger
+
+        ledger = SQLiteLedger(at)
     from router.budgets.outage import Outage
 
     if on_error == "local-lease":
         from router.budgets.lease import LeasedLedger
 
         if not isinstance(ledger, LeasedLedger):
-            ledger = LeasedLedger(cast("SlabLedger", ledger))
-    return Outage(ledger, on_error)
-
-
-def _opened(at: Ledger | str | Path) -> Ledger:
-    if not isinstance(at, (str, Path)):
-        return at
-    if str(at).startswith(("postgresql://", "postgres://")):
-        from router.budgets.postgres import PostgresLedger
-
-        return PostgresLedger(str(at))
-    from router.budgets.sqlite import SQLiteLedger
-
-    return SQLiteLedger(at)
+            ledger = LeasedLedger(cast("SlabLedger", ledger), seconds=_SLAB_SECONDS)
+    return Outage(ledger, on_error, unposted=unposted, owns=owns)

@@ -16,6 +16,7 @@ from router.budgets.backlog import Backlog, is_outage
 from router.budgets.entries import Adjustment, Entry, Reservation, Settlement
 from router.budgets.holds import Balance, Hold
 from router.budgets.ledger import Ledger
+from router.budgets.sqlite import SQLiteLedger
 from router.errors import LedgerError
 from router.types import Cost, Usage
 
@@ -43,9 +44,11 @@ class Outage:
         *,
         most: int = 10_000,
         unposted: str | Path | None = None,
+        owns: bool = True,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ledger, self._mode, self._most, self._monotonic = ledger, mode, most, monotonic
+        self._owns = owns
         self._stem = _beside(ledger) if unposted is None else str(unposted)
         self.forget()
         keep(self)
@@ -218,7 +221,7 @@ class Outage:
             return False
 
     def close(self) -> None:
-        """Post what is left, or write it to a file, and close the ledger.
+        """Post what is left, or write it to a file, and close the ledger if it `owns` that.
 
         Raises:
             LedgerError: calls are not in the ledger: how many, of how many dollars, and where.
@@ -226,7 +229,8 @@ class Outage:
         try:
             self._backlog.close()
         finally:
-            self.ledger.close()
+            if self._owns:
+                self.ledger.close()
 
     @property
     def _waits(self) -> bool:
@@ -253,5 +257,6 @@ def _nothing(at: datetime, outcome: str) -> Settlement:
 def _beside(ledger: Ledger) -> str:
     """The path of the ledger's file, "" for one that has none."""
     store = getattr(ledger, "store", ledger)
-    path = getattr(store, "path", "")
-    return "" if path == ":memory:" else str(Path(str(path)).expanduser()) if path else ""
+    path = Path(str(getattr(store, "path", ""))).expanduser()
+    # A server's ledger has a place instead, and one in memory neither.
+    return str(path) if isinstance(store, SQLiteLedger) and store.path != ":memory:" else ""

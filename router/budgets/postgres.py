@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from router.budgets import books
+from router.budgets import slabs as slab_rules
 from router.budgets._sqlite.rows import adjustment_from, entry_from, micros
 from router.budgets.combine import Combiner, Operation
 from router.budgets.entries import Adjustment, Entry, Reservation, Settlement
@@ -133,6 +134,15 @@ class PostgresLedger:
             Task(lambda rows: books.extend(rows, slab_ids, lease_until), tuple(slab_ids))
         )
         return still
+
+    def exchange(self, asked: slab_rules.Exchange) -> slab_rules.Exchanged:
+        """Post what was paid from slabs, and take new ones; see `SlabLedger.exchange`."""
+        if asked.leases:
+            self._sweep_at_times(asked.at)
+        done: slab_rules.Exchanged = self._submit(
+            Task(lambda rows: slab_rules.exchange(rows, asked), asked.ids, holds=asked.holds)
+        )
+        return done
 
     def sweep(self, now: datetime) -> int:
         """Charge every reservation past its lease in full; see `Ledger.sweep`."""

@@ -101,7 +101,7 @@ def exchange(books: Books, asked: Exchange) -> Exchanged:
     refused: dict[str, LedgerError] = {}
     for draw in asked.draws:
         try:
-            _draw(books, draw)
+            rules.post(books, draw.reservation, draw.settlement, draw.slabs)
         except LedgerError as error:  # raised before anything was changed
             refused[draw.reservation.id] = error
     # All are given back before any call is kept, so that nothing is counted twice meanwhile.
@@ -128,14 +128,6 @@ def softened(reservation: Reservation) -> Reservation:
     """The same reservation, refused by no limit: it was admitted elsewhere."""
     holds = tuple(replace(hold, hard=False) for hold in reservation.holds)
     return replace(reservation, holds=holds)
-
-
-def _draw(books: Books, draw: Draw) -> None:
-    reservation, end = draw.reservation, draw.settlement
-    if end.released and books.known(reservation.id) is not None:
-        rules.release(books, reservation.id, end.at, end.outcome)
-    else:
-        rules.post(books, reservation, end, draw.slabs)
 
 
 def _take(books: Books, lease: Lease, at: datetime) -> int:

@@ -23,7 +23,7 @@ from router.budgets import slabs as slab_rules
 from router.budgets._sqlite.books import Opened, SQLiteBooks
 from router.budgets._sqlite.connect import BUSY_SECONDS, RESTORE, is_busy, open_file
 from router.budgets._sqlite.rows import (
-    ADJUSTMENT_COLUMNS,
+    ADJUSTMENT_SELECT,
     ENTRY_SELECT,
     WRONG_ACCOUNTS,
     adjustment_from,
@@ -149,8 +149,7 @@ class SQLiteLedger:
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Adjustment]:
         """Changes of budgets with since <= at < until, oldest first."""
-        select = f"SELECT {ADJUSTMENT_COLUMNS} FROM adjustments"
-        rows = self._between(f"{select} WHERE at >= ? AND at < ? ORDER BY seq", since, until)
+        rows = self._between(f"{ADJUSTMENT_SELECT} WHERE at >= ? AND at < ? ORDER BY seq", since, until)
         return iter([adjustment_from(row) for row in rows])
 
     def check(self) -> None:

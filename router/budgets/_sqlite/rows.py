@@ -22,6 +22,7 @@ ENTRY_SELECT = (
     "FROM entries e JOIN reservations r ON r.id = e.reservation_id"
 )
 ADJUSTMENT_COLUMNS = "id, kind, at, key, window_start, unit, amount, by_whom, why, budget"
+ADJUSTMENT_SELECT = f"SELECT {ADJUSTMENT_COLUMNS} FROM adjustments"
 
 WRONG_ACCOUNTS = """
     WITH held AS (
