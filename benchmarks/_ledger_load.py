@@ -18,7 +18,8 @@ from typing import Any
 from benchmarks._ledger_stores import opened
 from router import Budget
 from router._clock import utcnow
-from router.budgets import Record, Reservation, Settlement, holds_for
+from router.budgets import holds_for
+from router.ledgers import Record, Reservation, Settlement
 from router.types import Cost, Usage
 
 BUDGET = Budget("1000000", "total")

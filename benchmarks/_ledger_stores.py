@@ -34,16 +34,16 @@ def opened(at: str, *, leased: bool = False) -> Any:
     """The ledger of that name; `leased`: behind slabs that this process holds."""
     ledger: Any
     if at.startswith("postgresql://"):
-        from router.budgets.postgres import PostgresLedger
+        from router.ledgers.postgres import PostgresLedger
 
         url, _, schema = at.partition("#")
         ledger = PostgresLedger(url, schema=schema)
     else:
-        from router.budgets.sqlite import SQLiteLedger
+        from router.ledgers.sqlite import SQLiteLedger
 
         ledger = SQLiteLedger(at)
     if not leased:
         return ledger
-    from router.budgets.lease import LeasedLedger
+    from router.ledgers.lease import LeasedLedger
 
     return LeasedLedger(ledger)

@@ -13,9 +13,10 @@ from typing import Any
 
 from router import Budget, BudgetExceededError, Client, flow
 from router._drive import keep
-from router.budgets import Hold, Reservation, holds_for, left
-from router.budgets.sqlite import SQLiteLedger
+from router.budgets import Hold, holds_for, left
 from router.effects import Effect, Reserve, Send
+from router.ledgers import Reservation
+from router.ledgers.sqlite import SQLiteLedger
 from router.money import to_usd
 from router.pricing import ceiling, cost
 from router.testing import FakeClock

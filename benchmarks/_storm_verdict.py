@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from router.budgets import Entry
+from router.ledgers import Entry
 from router.money import format_usd
 
 _LEFT = frozenset({"closed", "cancelled"})

@@ -41,11 +41,7 @@ if TYPE_CHECKING:
         to_spec,
         utility,
     )
-    from router.budgets import Adjustment, Budget, load_budgets
-    from router.budgets.lease import LeasedLedger
-    from router.budgets.postgres import PostgresLedger
-    from router.budgets.sqlite import SQLiteLedger
-    from router.budgets.status import BudgetStatus
+    from router.budgets import Budget, load_budgets
     from router.budgets.warning import BudgetWarning
     from router.catalog import Candidate, Catalog, Rates
     from router.client import Client
@@ -86,6 +82,11 @@ if TYPE_CHECKING:
         UsageError,
     )
     from router.jobplan import JobPlan
+    from router.ledgers import Adjustment
+    from router.ledgers.lease import LeasedLedger
+    from router.ledgers.postgres import PostgresLedger
+    from router.ledgers.sqlite import SQLiteLedger
+    from router.ledgers.status import BudgetStatus
     from router.record import DecisionRecord
     from router.reports import Report
     from router.responses import ResponseCache
@@ -111,11 +112,12 @@ _HOMES = {
     "classifiers.prompt": "Prompt",
     "classifiers.scores": "Quantiles Score",
     "policies": _POLICIES,
-    "router.budgets": "Adjustment Budget load_budgets",
-    "router.budgets.lease": "LeasedLedger",
-    "router.budgets.postgres": "PostgresLedger",
-    "router.budgets.sqlite": "SQLiteLedger",
-    "router.budgets.status": "BudgetStatus",
+    "router.budgets": "Budget load_budgets",
+    "router.ledgers": "Adjustment",
+    "router.ledgers.lease": "LeasedLedger",
+    "router.ledgers.postgres": "PostgresLedger",
+    "router.ledgers.sqlite": "SQLiteLedger",
+    "router.ledgers.status": "BudgetStatus",
     "router.budgets.warning": "BudgetWarning",
     "router.catalog": "Candidate Catalog Rates",
     "router.client": "Client",

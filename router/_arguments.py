@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from policies.types import Policy
-from router.budgets import Budget, Ledger, Window
+from router.budgets import Budget, Window
 from router.budgets.files import load_budgets
-from router.budgets.open import OnLedgerError
 from router.budgets.warning import BudgetWarning
 from router.catalog import Catalog
 from router.errors import InvalidRequestError
 from router.horizon import Unpriced
+from router.ledgers import Ledger
+from router.ledgers.open import OnLedgerError
 from router.prompts.text import check_messages
 from router.responses import ResponseCache
 from router.scoring import Scorer

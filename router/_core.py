@@ -23,14 +23,14 @@ from router._arguments import (
     request_from,
 )
 from router._clock import utcnow
-from router.budgets import Ledger
-from router.budgets.manage import Budgets
-from router.budgets.open import OnLedgerError, open_ledger
 from router.budgets.warning import BudgetWarning
 from router.catalog import Catalog
 from router.errors import ConfigError, UsageError
 from router.feedback import Memory
 from router.horizon import Unpriced
+from router.ledgers import Ledger
+from router.ledgers.manage import Budgets
+from router.ledgers.open import OnLedgerError, open_ledger
 from router.pace import Pace
 from router.portfolio import Portfolio
 from router.prompts.prefix import PrefixIndex

@@ -15,9 +15,9 @@ from typing import Any, Generic, TypeVar
 
 from router import effects
 from router.attempt import StreamClosed
-from router.budgets import Ledger
 from router.effects import Effect
 from router.errors import ConfigError
+from router.ledgers import Ledger
 from router.responses import ResponseCache
 from router.transports import Source, Transport
 from router.types import Chunk

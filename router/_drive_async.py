@@ -17,8 +17,8 @@ from typing import Any, Generic, TypeVar
 from router import effects
 from router._drive import judged, keep, look, notified
 from router.attempt import StreamClosed
-from router.budgets import Ledger
 from router.effects import Effect
+from router.ledgers import Ledger
 from router.responses import ResponseCache
 from router.transports import AsyncSource, AsyncTransport
 from router.types import Chunk

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from router.budgets import Record, Reservation, Settlement
 from router.catalog import Candidate
 from router.charge import (
     Stream,
@@ -20,6 +19,7 @@ from router.charge import (
 from router.dispatch import outcome_of
 from router.effects import Effect, Emit, Open, Read, Release, Reserve, Send, Settle
 from router.errors import LedgerError, ProviderTimeoutError, RouterError, UsageError
+from router.ledgers import Record, Reservation, Settlement
 from router.limits import amount_for, lost_cost, lost_tokens
 from router.loss import after_failure
 from router.purses import holds_of

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from router.budgets import Reservation
 from router.errors import UsageError
 from router.horizon import billed, served_tier, tier_of
+from router.ledgers import Reservation
 from router.pricing import cost
 from router.responses import Gathered
 from router.services import Services

@@ -15,13 +15,13 @@ from router import flow
 from router._arguments import BudgetLike, CallArguments, ClientArguments, VerifierLike
 from router._core import Core, with_completion
 from router._drive import Drive
-from router.budgets.manage import Budgets
 from router.chat import Chat, CompletionStream
 from router.errors import ConfigError, UsageError
 from router.feedback import feedback
 from router.job import plan_job
 from router.jobplan import JobPlan
 from router.labels import Example, learned
+from router.ledgers.manage import Budgets
 from router.transports import Transport
 from router.transports.live import sync_transport
 from router.types import Plan, Request

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from router.budgets import Hold, Reservation, Settlement
+from router.budgets import Hold
 from router.budgets.warning import BudgetWarning
+from router.ledgers import Reservation, Settlement
 from router.responses import CachedReply
 from router.types import Call, Chunk, Reply, Route
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from router.budgets import Reservation
 from router.charge import Bill, Stream, priced, usage_of, usage_so_far
 from router.errors import ConfigError, ProviderError
+from router.ledgers import Reservation
 from router.services import Services
 from router.types import Call, Cost, Usage
 

@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 from classifiers.scores import Quantiles
 from policies.types import Decision
 from router.attempt import StreamClosed
-from router.budgets import Record, Reservation, Settlement
 from router.catalog import Candidate
 from router.effects import Effect, Emit, Post, Verify
 from router.errors import LedgerError, RouterError
 from router.feedback import grade_of
+from router.ledgers import Record, Reservation, Settlement
 from router.money import format_usd
 from router.responses import CachedReply, storable
 from router.services import Services

@@ -10,7 +10,7 @@ from pathlib import Path
 from classifiers.scores import Quantiles, Score
 from policies.types import Decision
 from router import AsyncClient, Client
-from router.budgets.sqlite import SQLiteLedger
+from router.ledgers.sqlite import SQLiteLedger
 
 KEY = "sk-5ecre7-0123456789abcdef"
 MESSAGES = [

@@ -27,9 +27,10 @@ from policies import cheapest
 from router import AsyncClient, Budget, Client
 from router._drive import Drive
 from router._drive_async import AsyncDrive
-from router.budgets import Reservation, Settlement, holds_for
-from router.budgets.lease import LeasedLedger
+from router.budgets import holds_for
 from router.errors import ConnectionFailedError, RateLimitError
+from router.ledgers import Reservation, Settlement
+from router.ledgers.lease import LeasedLedger
 from router.testing import MockTransport
 from router.types import Cost, Usage
 
@@ -51,11 +52,11 @@ def hold(case):
 def open_ledger(at):
     """The ledger at a path, or at a URL with the name of a schema behind "#"."""
     if at.startswith("postgresql://"):
-        from router.budgets.postgres import PostgresLedger
+        from router.ledgers.postgres import PostgresLedger
 
         url, _, schema = at.partition("#")
         return PostgresLedger(url, schema=schema)
-    from router.budgets.sqlite import SQLiteLedger
+    from router.ledgers.sqlite import SQLiteLedger
 
     return SQLiteLedger(at)
 
@@ -139,7 +140,7 @@ def prepare(scenario, case, ledger):
 
 def reservation(case):
     """One that nobody resolves."""
-    record = router.budgets.Record(
+    record = router.ledgers.Record(
         request_id=case,
         candidate="m@h",
         model="m",

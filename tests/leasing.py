@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from router.budgets import Adjustment, Hold, Record, Reservation, Settlement
-from router.budgets.sqlite import SQLiteLedger
+from router.budgets import Hold
 from router.errors import LedgerError
+from router.ledgers import Adjustment, Record, Reservation, Settlement
+from router.ledgers.sqlite import SQLiteLedger
 from router.types import Cost, Usage
 
 START = datetime(2026, 11, 22, tzinfo=UTC)

@@ -9,9 +9,9 @@ import pytest
 from calling import FixedScorer, in_order
 
 from router import AsyncClient, Budget, Client
-from router.budgets.sqlite import SQLiteLedger
 from router.catalog import Catalog
 from router.errors import ConnectionFailedError
+from router.ledgers.sqlite import SQLiteLedger
 from router.testing import FakeClock, MockSource, MockTransport
 from router.types import Chunk
 

@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from router.budgets import Hold, Record, Reservation, Settlement
-from router.budgets.sqlite import SQLiteLedger
+from router.budgets import Hold
+from router.ledgers import Record, Reservation, Settlement
+from router.ledgers.sqlite import SQLiteLedger
 from router.money import to_usd
 from router.reports import report_from
 from router.types import Cost, Usage

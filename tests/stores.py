@@ -13,7 +13,8 @@ from uuid import uuid4
 import pytest
 
 import router
-from router.budgets import Hold, Record, Reservation, Settlement
+from router.budgets import Hold
+from router.ledgers import Record, Reservation, Settlement
 from router.types import Cost, Usage
 
 ROOT = Path(router.__file__).parent.parent
@@ -45,7 +46,7 @@ class Schema:
 
     def ledger(self, kind=None, **options):
         """A ledger with connections of its own, as another process would have."""
-        from router.budgets.postgres import PostgresLedger
+        from router.ledgers.postgres import PostgresLedger
 
         found = (kind or PostgresLedger)(POSTGRES, schema=self.name, **options)
         self._ledgers.append(found)
@@ -89,9 +90,10 @@ RECORD = Record(request_id="r", candidate="m@h", model="m", mode="chat", host="h
 CHILD = """
 import sys, threading, time
 from datetime import UTC, datetime, timedelta
-from router.budgets import Hold, Record, Reservation, Settlement
-from router.budgets._postgres import load
-from router.budgets.postgres import PostgresLedger
+from router.budgets import Hold
+from router.ledgers import Record, Reservation, Settlement
+from router.ledgers._postgres import load
+from router.ledgers.postgres import PostgresLedger
 from router.errors import BudgetExceededError
 from router.types import Cost, Usage
 
@@ -137,8 +139,9 @@ print(len(admitted))
 FORK = """
 import os, sys, threading, warnings
 from datetime import UTC, datetime, timedelta
-from router.budgets import Hold, Record, Reservation, Settlement
-from router.budgets.postgres import PostgresLedger
+from router.budgets import Hold
+from router.ledgers import Record, Reservation, Settlement
+from router.ledgers.postgres import PostgresLedger
 from router.types import Cost, Usage
 
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: forking with threads
@@ -228,7 +231,7 @@ class Stalled:
     """Stops the first transaction of a ledger between its lock and its commit."""
 
     def __init__(self, monkeypatch, ledger):
-        from router.budgets._postgres.load import Session
+        from router.ledgers._postgres.load import Session
 
         self.locked, self.go = threading.Event(), threading.Event()
         finish, mine = Session.finish, ledger

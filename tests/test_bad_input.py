@@ -7,7 +7,6 @@ from decimal import Decimal
 import pytest
 
 from router import Budget, Client
-from router.budgets.sqlite import SQLiteLedger
 from router.errors import (
     BudgetExceededError,
     CatalogError,
@@ -24,6 +23,7 @@ from router.errors import (
     UnknownModelError,
     UnpricedModelError,
 )
+from router.ledgers.sqlite import SQLiteLedger
 from router.testing import FakeClock, MockTransport, reply
 
 HELLO = [{"role": "user", "content": "Hello"}]

@@ -8,7 +8,6 @@ from calling import FixedScorer, in_order
 
 from router import AsyncClient, Budget, Client
 from router.budgets import holds_for
-from router.budgets.sqlite import SQLiteLedger
 from router.catalog import Catalog
 from router.errors import (
     BudgetExceededError,
@@ -20,6 +19,7 @@ from router.errors import (
     UnpricedModelError,
 )
 from router.forecast import input_bound
+from router.ledgers.sqlite import SQLiteLedger
 from router.testing import AsyncMockTransport, FakeClock, MockTransport, reply
 
 MESSAGES = [{"role": "user", "content": "Which colour has a zebra?"}]

@@ -7,9 +7,10 @@ import pytest
 from calling import FixedScorer, in_order
 
 from router import Budget, Client
-from router.budgets import Adjustment, holds_for
-from router.budgets.sqlite import SQLiteLedger
+from router.budgets import holds_for
 from router.errors import BudgetExceededError, BudgetFrozenError, InvalidBudgetError, LedgerError
+from router.ledgers import Adjustment
+from router.ledgers.sqlite import SQLiteLedger
 from router.testing import MockTransport, reply
 
 MESSAGES = [{"role": "user", "content": "Which colour has a zebra?"}]

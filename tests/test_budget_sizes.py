@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from router import Budget, Client, flow
 from router.budgets import Balance, holds_for
-from router.budgets.sqlite import SQLiteLedger
 from router.errors import BudgetExceededError
 from router.forecast import input_bound
+from router.ledgers.sqlite import SQLiteLedger
 from router.money import to_pico, to_usd
 from router.pricing import ceiling
 from router.testing import FakeClock, MockTransport, reply

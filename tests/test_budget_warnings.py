@@ -9,8 +9,8 @@ import pytest
 from calling import FixedScorer, in_order
 
 from router import AsyncClient, Budget, Client
-from router.budgets.sqlite import SQLiteLedger
 from router.errors import ConfigError, ConnectionFailedError, LedgerError
+from router.ledgers.sqlite import SQLiteLedger
 from router.testing import AsyncMockTransport, MockTransport, reply
 
 SECRET = "the zebra of my grandmother"

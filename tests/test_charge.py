@@ -9,9 +9,9 @@ from wire import Answer
 from wire_bodies import deepseek, deepseek_error
 
 from router import Budget, Client
-from router.budgets.sqlite import SQLiteLedger
 from router.catalog import Catalog
 from router.errors import ConnectionFailedError, RateLimitError, RouterError, ServerError
+from router.ledgers.sqlite import SQLiteLedger
 from router.testing import FakeClock, MockTransport, reply
 from router.types import Chunk, Usage
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from router.budgets.combine import Combiner
+from router.ledgers.combine import Combiner
 
 
 class Store:
@@ -144,7 +144,7 @@ def test_an_interrupted_leader_hands_over():
 
 CTRL_C = """
 import os, signal, sys, threading, time
-from router.budgets.combine import Combiner
+from router.ledgers.combine import Combiner
 signal.signal(signal.SIGINT, signal.default_int_handler)
 log, gate = [], threading.Event()
 combiner = Combiner(lambda operations: [operation(log) for operation in operations])

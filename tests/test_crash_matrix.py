@@ -10,7 +10,7 @@ from crash_steps import WHOLE
 from crashing import LATE, Nursery, hold, open_ledger, prepare
 
 from benchmarks._ledger_stores import fresh as fresh_ledger
-from router.budgets import Settlement
+from router.ledgers import Settlement
 from router.types import Cost, Usage
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -7,9 +7,9 @@ import pytest
 from calling import MESSAGES, FixedScorer, in_order
 
 from router import Budget, Client, DecisionRecord
-from router.budgets.sqlite import SQLiteLedger
 from router.catalog import Catalog
 from router.errors import RouterError
+from router.ledgers.sqlite import SQLiteLedger
 from router.testing import FakeClock, MockTransport, reply
 
 MODEL = "deepseek-v3.2@deepinfra"

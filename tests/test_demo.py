@@ -5,11 +5,11 @@ from decimal import Decimal
 import pytest
 
 from router import recorded_prompts
-from router.budgets.sqlite import SQLiteLedger
 from router.catalog import Catalog
 from router.cli import main
 from router.demo.compare import Point, baselines, mixed, table_of
 from router.demo.routing import PORTFOLIO
+from router.ledgers.sqlite import SQLiteLedger
 from router.testing import FakeClock
 
 

@@ -12,8 +12,8 @@ from calling import MESSAGES, FixedScorer, in_order
 from router import AsyncClient, Client, flow
 from router._drive import Drive
 from router._drive_async import AsyncDrive
-from router.budgets.sqlite import SQLiteLedger
 from router.errors import LedgerError, RateLimitError
+from router.ledgers.sqlite import SQLiteLedger
 from router.testing import AsyncMockTransport, MockTransport, reply
 
 MODEL = "deepseek-v3.2@deepinfra"

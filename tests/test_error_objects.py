@@ -16,7 +16,6 @@ from wire_bodies import DONE, deepseek, deepseek_stream, event, stream
 
 import router
 from router import AsyncClient, Budget, Client, errors
-from router.budgets.sqlite import SQLiteLedger
 from router.errors import (
     BudgetExceededError,
     ConfigError,
@@ -25,6 +24,7 @@ from router.errors import (
     RouterError,
     ServerError,
 )
+from router.ledgers.sqlite import SQLiteLedger
 from router.testing import AsyncMockTransport, MockTransport, reply
 
 MODEL = "deepseek-v3.2@deepinfra"

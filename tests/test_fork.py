@@ -11,7 +11,7 @@ import pytest
 
 import router
 from router.budgets import Hold
-from router.budgets.sqlite import SQLiteLedger
+from router.ledgers.sqlite import SQLiteLedger
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -28,8 +28,9 @@ HOLD = Hold(
 PRELUDE = """
 import multiprocessing, os, subprocess, sys, threading, time, warnings
 from datetime import UTC, datetime, timedelta
-from router.budgets import Hold, Record, Reservation, Settlement
-from router.budgets.sqlite import SQLiteLedger
+from router.budgets import Hold
+from router.ledgers import Record, Reservation, Settlement
+from router.ledgers.sqlite import SQLiteLedger
 from router.types import Cost, Usage
 
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: forking with threads

@@ -9,12 +9,12 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 from classifiers.scores import Quantiles, Score
 from router import AsyncClient, Budget, Client
-from router.budgets.sqlite import SQLiteLedger
 from router.errors import (
     ConnectionFailedError,
     InvalidRequestError,
     ServerError,
 )
+from router.ledgers.sqlite import SQLiteLedger
 from router.money import to_pico, to_usd
 from router.testing import AsyncMockTransport, FakeClock, MockTransport, reply
 

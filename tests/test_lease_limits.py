@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from router.budgets import Balance
-from router.budgets.lease import LeasedLedger
 from router.errors import BudgetExceededError, BudgetFrozenError, LedgerError
+from router.ledgers.lease import LeasedLedger
 from tests.leasing import (
     BIG,
     START,

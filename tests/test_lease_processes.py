@@ -12,7 +12,7 @@ import pytest
 import router
 from router._clock import utcnow
 from router.budgets import Balance
-from router.budgets.sqlite import SQLiteLedger
+from router.ledgers.sqlite import SQLiteLedger
 from tests.leasing import hold
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -22,8 +22,8 @@ ALL = hold("all", 2000)
 PRELUDE = """
 import os, sys, threading, time, warnings
 from router._clock import utcnow
-from router.budgets.lease import LeasedLedger
-from router.budgets.sqlite import SQLiteLedger
+from router.ledgers.lease import LeasedLedger
+from router.ledgers.sqlite import SQLiteLedger
 from router.errors import BudgetExceededError, LedgerError
 from tests.leasing import hold, reservation, settlement
 

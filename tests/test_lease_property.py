@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from router.budgets import left
-from router.budgets.lease import LeasedLedger
 from router.errors import BudgetExceededError, LedgerError
+from router.ledgers.lease import LeasedLedger
 from tests.leasing import Clock, Flaky, hold, reservation, settlement
 
 HOLDS = {

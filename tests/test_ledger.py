@@ -5,9 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from router.budgets import Balance, Hold, Record, Reservation, Settlement
-from router.budgets.sqlite import SQLiteLedger
+from router.budgets import Balance, Hold
 from router.errors import BudgetExceededError, LedgerError
+from router.ledgers import Record, Reservation, Settlement
+from router.ledgers.sqlite import SQLiteLedger
 from router.types import Cost, Usage
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 import router
-from router.budgets import Hold, Record, Reservation, Settlement
-from router.budgets.sqlite import SQLiteLedger
+from router.budgets import Hold
 from router.errors import BudgetExceededError
+from router.ledgers import Record, Reservation, Settlement
+from router.ledgers.sqlite import SQLiteLedger
 from router.types import Cost, Usage
 
 ROOT = Path(router.__file__).parent.parent
@@ -25,8 +26,9 @@ LEASE = timedelta(minutes=10)
 CHILD = """
 import os, sys, time
 from datetime import UTC, datetime, timedelta
-from router.budgets import Hold, Record, Reservation, Settlement
-from router.budgets.sqlite import SQLiteLedger
+from router.budgets import Hold
+from router.ledgers import Record, Reservation, Settlement
+from router.ledgers.sqlite import SQLiteLedger
 from router.errors import BudgetExceededError
 from router.types import Cost, Usage
 
@@ -202,7 +204,7 @@ def test_a_forked_child_opens_its_own_connection(tmp_path):
     path = tmp_path / "ledger.sqlite3"
     script = (
         "import os, sys\n"
-        "from router.budgets.sqlite import SQLiteLedger\n"
+        "from router.ledgers.sqlite import SQLiteLedger\n"
         "ledger = SQLiteLedger(sys.argv[1])\n"
         "assert ledger.balances([]) == []\n"
         "mine = ledger._reader\n"

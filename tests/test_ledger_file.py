@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from router.budgets import Hold, Record, Reservation
-from router.budgets._sqlite.schema import MIGRATIONS
-from router.budgets.sqlite import SQLiteLedger
+from router.budgets import Hold
 from router.errors import CorruptLedgerError, LedgerError
+from router.ledgers import Record, Reservation
+from router.ledgers._sqlite.schema import MIGRATIONS
+from router.ledgers.sqlite import SQLiteLedger
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOLD = Hold(

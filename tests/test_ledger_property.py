@@ -7,9 +7,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from router.budgets import Hold, Record, Reservation, Settlement
-from router.budgets.sqlite import SQLiteLedger
+from router.budgets import Hold
 from router.errors import BudgetExceededError, LedgerError
+from router.ledgers import Record, Reservation, Settlement
+from router.ledgers.sqlite import SQLiteLedger
 from router.types import Cost, Usage
 
 START = datetime(2026, 11, 22, tzinfo=UTC)

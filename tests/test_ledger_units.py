@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from router import Budget
-from router.budgets import Adjustment, Record, Reservation, Settlement, holds_for
-from router.budgets.sqlite import SQLiteLedger
+from router.budgets import holds_for
 from router.errors import BudgetExceededError
+from router.ledgers import Adjustment, Record, Reservation, Settlement
+from router.ledgers.sqlite import SQLiteLedger
 from router.types import Cost, Usage
 
 START = datetime(2026, 11, 22, tzinfo=UTC)

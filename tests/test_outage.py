@@ -7,12 +7,13 @@ import threading
 
 import pytest
 
-from router.budgets import Balance, Settlement
-from router.budgets.lease import LeasedLedger
-from router.budgets.outage import Outage
-from router.budgets.sqlite import SQLiteLedger
-from router.budgets.unposted import Unposted, find_unposted, read_unposted, write_unposted
+from router.budgets import Balance
 from router.errors import BudgetExceededError, CorruptLedgerError, LedgerError
+from router.ledgers import Settlement
+from router.ledgers.lease import LeasedLedger
+from router.ledgers.outage import Outage
+from router.ledgers.sqlite import SQLiteLedger
+from router.ledgers.unposted import Unposted, find_unposted, read_unposted, write_unposted
 from router.types import Cost, Usage
 from tests.leasing import START, Clock, Flaky, hold, reservation, settlement
 

@@ -6,8 +6,9 @@ import psycopg
 import pytest
 from stores import cases, needs_postgres, say, schema_fixture
 
-from router.budgets import Balance, Hold, Record, Reservation, Settlement
+from router.budgets import Balance, Hold
 from router.errors import LedgerError
+from router.ledgers import Record, Reservation, Settlement
 from router.types import Cost, Usage
 
 __all__ = ["schema_fixture"]
@@ -84,7 +85,7 @@ def test_a_reserve_sweeps_every_few_seconds(ledger):
 
 def test_a_sweep_of_many(ledger, schema, monkeypatch):
     """However many were lost, all are charged, in several transactions."""
-    monkeypatch.setattr("router.budgets.postgres._SWEPT", 3)
+    monkeypatch.setattr("router.ledgers.postgres._SWEPT", 3)
     for i in range(8):
         ledger.reserve(reservation(f"r{i}", 2))
     assert schema.ledger().sweep(NOW + 2 * LEASE) == 8
@@ -94,7 +95,7 @@ def test_a_sweep_of_many(ledger, schema, monkeypatch):
 
 def test_entries_come_in_pages(ledger, monkeypatch):
     """However many entries there are, all come, each once and in order, from where one asked."""
-    monkeypatch.setattr("router.budgets.postgres._PAGE", 3)
+    monkeypatch.setattr("router.ledgers.postgres._PAGE", 3)
     for i in range(9):
         end = settlement(i)
         ledger.post(reservation(f"r{i}", 0, at=NOW), end)

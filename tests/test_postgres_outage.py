@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from stores import DATA, needs_postgres, say, schema_fixture
 
-from router.budgets import Adjustment, Balance, Hold, Record, Reservation, Settlement
+from router.budgets import Balance, Hold
 from router.errors import LedgerError
+from router.ledgers import Adjustment, Record, Reservation, Settlement
 from router.types import Cost, Usage
 
 __all__ = ["schema_fixture"]
@@ -88,7 +89,7 @@ OPERATIONS = {
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_answer_that_was_lost(schema, ledger, monkeypatch, name, when):
     """The connection breaks around the commit: the operation is done once, with one answer."""
-    from router.budgets._postgres.load import Session
+    from router.ledgers._postgres.load import Session
 
     def state():
         entries = [(e.kind, e.cost, e.requests) for e in ledger.entries()]

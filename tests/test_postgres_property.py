@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from stores import POSTGRES, Schema, borrowed, needs_postgres
 
-from router.budgets import Adjustment, Hold, Record, Reservation, Settlement
-from router.budgets.sqlite import SQLiteLedger
+from router.budgets import Hold
 from router.errors import RouterError
+from router.ledgers import Adjustment, Record, Reservation, Settlement
+from router.ledgers.sqlite import SQLiteLedger
 from router.types import Cost, Usage
 
 pytestmark = needs_postgres
@@ -32,7 +33,7 @@ LIMITS = {
 
 def eager(schema):
     """A ledger that sweeps before each reserve, as the one in a file does."""
-    from router.budgets.postgres import PostgresLedger
+    from router.ledgers.postgres import PostgresLedger
 
     class Eager(PostgresLedger):
         def reserve(self, reservation):

@@ -11,8 +11,9 @@ import pytest
 from stores import needs_postgres, say, schema_fixture
 
 import router
-from router.budgets import Balance, Hold, Record, Reservation, Settlement
+from router.budgets import Balance, Hold
 from router.errors import ConfigError, CorruptLedgerError, LedgerError
+from router.ledgers import Record, Reservation, Settlement
 from router.types import Cost, Usage
 
 __all__ = ["schema_fixture"]
@@ -53,7 +54,7 @@ def test_without_the_driver():
         "sys.modules['psycopg'] = None\n"
         "from router.errors import ConfigError\n"
         "try:\n"
-        "    import router.budgets.postgres\n"
+        "    import router.ledgers.postgres\n"
         "except ConfigError as error:\n"
         "    print(error)\n"
     )
@@ -65,7 +66,7 @@ def test_without_the_driver():
 
 def postgres_ledger(*arguments, **options):
     pytest.importorskip("psycopg")
-    from router.budgets.postgres import PostgresLedger
+    from router.ledgers.postgres import PostgresLedger
 
     return PostgresLedger(*arguments, **options)
 

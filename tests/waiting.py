@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from calling import FixedScorer, in_order
 
 from router import Budget, Client
-from router.budgets.sqlite import SQLiteLedger
+from router.ledgers.sqlite import SQLiteLedger
 from router.testing import FakeClock, MockTransport, reply
 
 MESSAGES = [{"role": "user", "content": "Which colour has a zebra?"}]

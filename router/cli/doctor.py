@@ -10,11 +10,11 @@ from typing import Any
 
 from router._clock import utcnow
 from router._core import default_ledger_path
-from router.budgets.sqlite import SQLiteLedger
 from router.catalog import Catalog
 from router.cli.common import require_file
 from router.cli.output import Output, add_json
 from router.errors import RouterError
+from router.ledgers.sqlite import SQLiteLedger
 from router.transports.access import Access
 from router.transports.discovery import SELF_HOSTED, ask
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from router.budgets import Entry
-from router.budgets.entries import LEASE
 from router.errors import InvalidRequestError
+from router.ledgers import Entry
+from router.ledgers.entries import LEASE
 from router.money import to_usd
 from router.reports.csv import write_csv
 

@@ -2,7 +2,7 @@
 
 A slab is reserved in the store before anything is paid from it, so the store's spent + reserved
 covers whatever happens here: no process passes a limit, and what several spend at once is never
-more than what they hold. `router.budgets.slabs` says what goes to the store.
+more than what they hold. `router.ledgers.slabs` says what goes to the store.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from router._clock import utcnow
-from router.budgets._lease.background import Flusher, keep
-from router.budgets._lease.desk import Desk
-from router.budgets._lease.till import Takes, charged
-from router.budgets._lease.turn import MOST_ROWS, Aim
-from router.budgets.entries import Adjustment, Entry, Reservation, Settlement
 from router.budgets.holds import Balance, Hold
-from router.budgets.ledger import SlabLedger
 from router.errors import BudgetExceededError, LedgerError, RouterError
+from router.ledgers._lease.background import Flusher, keep
+from router.ledgers._lease.desk import Desk
+from router.ledgers._lease.till import Takes, charged
+from router.ledgers._lease.turn import MOST_ROWS, Aim
+from router.ledgers.entries import Adjustment, Entry, Reservation, Settlement
+from router.ledgers.ledger import SlabLedger
 from router.types import Cost, Usage
 
 _log = logging.getLogger("router")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from router.budgets._postgres.books import NotPreparedError, PostgresBooks
-from router.budgets.books import Known
 from router.budgets.holds import Hold
+from router.ledgers._postgres.books import NotPreparedError, PostgresBooks
+from router.ledgers.books import Known
 
 At: TypeAlias = tuple[str, datetime]
 """An account: its key and the start of its window."""

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
-from router.budgets.ledger import Ledger, SlabLedger
+from router.ledgers.ledger import Ledger, SlabLedger
 
 OnLedgerError: TypeAlias = Literal["deny", "local-lease", "allow"]
 """What becomes of requests while the ledger's store fails: refused; served as long as the money
@@ -30,18 +30,18 @@ def open_ledger(at: Ledger | str | Path, on_error: OnLedgerError, state: Path) -
         if on_error == "deny":
             return ledger
     elif str(at).startswith(("postgresql://", "postgres://")):
-        from router.budgets.postgres import PostgresLedger
+        from router.ledgers.postgres import PostgresLedger
 
         ledger = server = PostgresLedger(str(at))
         unposted = state / f"postgres-{hashlib.sha256(server.path.encode()).hexdigest()[:12]}"
     else:
-        from router.budgets.sqlite import SQLiteLedger
+        from router.ledgers.sqlite import SQLiteLedger
 
         ledger = SQLiteLedger(at)
-    from router.budgets.outage import Outage
+    from router.ledgers.outage import Outage
 
     if on_error == "local-lease":
-        from router.budgets.lease import LeasedLedger
+        from router.ledgers.lease import LeasedLedger
 
         if not isinstance(ledger, LeasedLedger):
             ledger = LeasedLedger(cast("SlabLedger", ledger), seconds=_SLAB_SECONDS)

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from router.budgets.entries import Reservation, Settlement
-from router.budgets.ledger import Ledger
-from router.budgets.slabs import softened
-from router.budgets.unposted import Unposted, find_unposted, read_unposted, write_unposted
 from router.errors import CorruptLedgerError, LedgerError
+from router.ledgers.entries import Reservation, Settlement
+from router.ledgers.ledger import Ledger
+from router.ledgers.slabs import softened
+from router.ledgers.unposted import Unposted, find_unposted, read_unposted, write_unposted
 from router.money import format_usd
 
 _log = logging.getLogger("router")

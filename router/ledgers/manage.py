@@ -8,11 +8,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from router.budgets.budget import Budget, Unit
-from router.budgets.entries import Adjustment, AdjustmentKind
 from router.budgets.holds import Hold, holds_for
-from router.budgets.ledger import Ledger
-from router.budgets.status import BudgetStatus, status
 from router.errors import InvalidBudgetError
+from router.ledgers.entries import Adjustment, AdjustmentKind
+from router.ledgers.ledger import Ledger
+from router.ledgers.status import BudgetStatus, status
 from router.money import to_pico
 
 

@@ -1,4 +1,4 @@
-"""`router.budgets.books.Books` on a SQLite connection, inside of one transaction.
+"""`router.ledgers.books.Books` on a SQLite connection, inside of one transaction.
 
 Rows are read when they are asked for and kept, so that operations of one transaction see each
 other; what is new is written at its end, many rows with one statement.
@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from router.budgets._sqlite.rows import (
+from router.ledgers._sqlite.rows import (
     ADJUSTMENT_COLUMNS,
     ENTRY_COLUMNS,
     ENTRY_SELECT,
@@ -25,8 +25,8 @@ from router.budgets._sqlite.rows import (
     record_from,
     record_text,
 )
-from router.budgets.books import Account, Known, Part
-from router.budgets.entries import Adjustment, Entry, Reservation
+from router.ledgers.books import Account, Known, Part
+from router.ledgers.entries import Adjustment, Entry, Reservation
 
 _REMEMBERED = 4096
 _WRITES = (

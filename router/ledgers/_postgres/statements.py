@@ -5,7 +5,7 @@ Arrays go in and `unnest` makes rows of them: one statement whatever the number 
 
 from __future__ import annotations
 
-from router.budgets._sqlite.rows import ADJUSTMENT_COLUMNS, ENTRY_COLUMNS
+from router.ledgers._sqlite.rows import ADJUSTMENT_COLUMNS, ENTRY_COLUMNS
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 

@@ -10,14 +10,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from router.budgets._lease.background import keep
-from router.budgets._lease.till import charged, entry_of
-from router.budgets.backlog import Backlog, is_outage
-from router.budgets.entries import Adjustment, Entry, Reservation, Settlement
 from router.budgets.holds import Balance, Hold
-from router.budgets.ledger import Ledger
-from router.budgets.sqlite import SQLiteLedger
 from router.errors import LedgerError
+from router.ledgers._lease.background import keep
+from router.ledgers._lease.till import charged, entry_of
+from router.ledgers.backlog import Backlog, is_outage
+from router.ledgers.entries import Adjustment, Entry, Reservation, Settlement
+from router.ledgers.ledger import Ledger
+from router.ledgers.sqlite import SQLiteLedger
 from router.types import Cost, Usage
 
 _REMEMBERED = 4096

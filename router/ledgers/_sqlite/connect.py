@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from router.budgets._sqlite.schema import APPLICATION_ID, MIGRATIONS
 from router.errors import CorruptLedgerError, LedgerError
+from router.ledgers._sqlite.schema import APPLICATION_ID, MIGRATIONS
 
 BUSY_SECONDS = 30.0
 """Seconds to wait for other processes."""

@@ -11,8 +11,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8Dumper
 
-from router.budgets._postgres.schema import MIGRATIONS
 from router.errors import ConfigError, LedgerError
+from router.ledgers._postgres.schema import MIGRATIONS
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 

@@ -12,12 +12,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from router.budgets._lease.purse import Purse
-from router.budgets._lease.till import Row, Takes, Till
-from router.budgets.entries import Reservation
 from router.budgets.holds import Hold
-from router.budgets.slabs import Draw, Exchange, Exchanged, Lease
 from router.errors import RouterError
+from router.ledgers._lease.purse import Purse
+from router.ledgers._lease.till import Row, Takes, Till
+from router.ledgers.entries import Reservation
+from router.ledgers.slabs import Draw, Exchange, Exchanged, Lease
 
 MOST_ROWS = 256
 """Rows in one transaction: enough to make the fsync cheap, few enough not to hold the store."""

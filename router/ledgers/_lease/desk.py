@@ -12,13 +12,13 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from router.budgets._lease.purse import Purse
-from router.budgets._lease.till import Till
-from router.budgets._lease.turn import MOST_ROWS, Aim, Turn, Turns, Wish
-from router.budgets.entries import Reservation
 from router.budgets.holds import Balance, Hold
-from router.budgets.ledger import SlabLedger
 from router.errors import LedgerError
+from router.ledgers._lease.purse import Purse
+from router.ledgers._lease.till import Till
+from router.ledgers._lease.turn import MOST_ROWS, Aim, Turn, Turns, Wish
+from router.ledgers.entries import Reservation
+from router.ledgers.ledger import SlabLedger
 from router.money import format_usd
 
 _log = logging.getLogger("router")

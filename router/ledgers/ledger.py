@@ -2,7 +2,7 @@
 
 reserve -> settle | release | (expire, then perhaps correct). A reservation is a row with a
 lease; each id resolves once; what was spent is the sum of the entries, which are never changed.
-The rules are in `router.budgets.books`; a store keeps the rows.
+The rules are in `router.ledgers.books`; a store keeps the rows.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from router.budgets.entries import Adjustment, Entry, Reservation, Settlement
 from router.budgets.holds import Balance, Hold
-from router.budgets.slabs import Exchange, Exchanged
+from router.ledgers.entries import Adjustment, Entry, Reservation, Settlement
+from router.ledgers.slabs import Exchange, Exchanged
 
 
 class Ledger(Protocol):
@@ -67,7 +67,7 @@ class Ledger(Protocol):
 
 
 class SlabLedger(Ledger, Protocol):
-    """A store that keeps slabs, too: see `router.budgets.lease`. They are reserved like calls."""
+    """A store that keeps slabs, too: see `router.ledgers.lease`. They are reserved like calls."""
 
     def draw(
         self, reservation: Reservation, settlement: Settlement, slabs: Mapping[str, str]

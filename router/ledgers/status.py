@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from router.budgets.budget import Budget, Unit
 from router.budgets.holds import holds_for
-from router.budgets.ledger import Ledger
+from router.ledgers.ledger import Ledger
 from router.money import to_usd
 
 

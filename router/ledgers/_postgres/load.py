@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from router.budgets._postgres.books import Loaded, NotPreparedError, PostgresBooks
-from router.budgets._postgres.connect import Connection
-from router.budgets._postgres.needs import At, Memory, Needs
-from router.budgets._postgres.statements import BEGIN
-from router.budgets._sqlite.rows import from_micros, micros
-from router.budgets.books import Account, Part
+from router.ledgers._postgres.books import Loaded, NotPreparedError, PostgresBooks
+from router.ledgers._postgres.connect import Connection
+from router.ledgers._postgres.needs import At, Memory, Needs
+from router.ledgers._postgres.statements import BEGIN
+from router.ledgers._sqlite.rows import from_micros, micros
+from router.ledgers.books import Account, Part
 
 
 class Session:

@@ -45,7 +45,7 @@ class Reservation:
 
     `amount` (pico-dollars) and `tokens` are what the call is charged if its outcome is lost; each
     hold has what is set aside in it. A `slab` is no call but a part of one account that a process
-    may spend from without asking: see `router.budgets.lease`.
+    may spend from without asking: see `router.ledgers.lease`.
     """
 
     id: str

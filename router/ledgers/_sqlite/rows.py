@@ -1,4 +1,4 @@
-"""Between rows in SQLite and the values of `router.budgets`."""
+"""Between rows in SQLite and the values of `router.ledgers`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from router.budgets.entries import Adjustment, Entry, Record
+from router.ledgers.entries import Adjustment, Entry, Record
 from router.types import Usage
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

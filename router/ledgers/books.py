@@ -16,9 +16,9 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from router.budgets.budget import Unit
-from router.budgets.entries import Adjustment, Entry, EntryKind, Record, Reservation, Settlement
 from router.budgets.holds import Balance, Hold, exceeded
 from router.errors import LedgerError
+from router.ledgers.entries import Adjustment, Entry, EntryKind, Record, Reservation, Settlement
 from router.types import Cost, Usage
 
 Charge: TypeAlias = Mapping[Unit, int]

@@ -2,7 +2,7 @@
 
 An `Exchange` posts the calls that were paid from slabs and takes slabs in place of others. What
 was promised to calls stays covered: the old slab is given back in the same transaction.
-Pure, like `router.budgets.books`; a replay of an exchange changes nothing.
+Pure, like `router.ledgers.books`; a replay of an exchange changes nothing.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from router.budgets import books as rules
-from router.budgets.books import Books
-from router.budgets.entries import Record, Reservation, Settlement
 from router.budgets.holds import Balance, Hold, left
 from router.errors import LedgerError
+from router.ledgers import books as rules
+from router.ledgers.books import Books
+from router.ledgers.entries import Record, Reservation, Settlement
 
 SHARE = 8
 """A slab takes at most one part in so many of what is left beyond what is needed now."""

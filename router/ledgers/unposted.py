@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from router.budgets.entries import Record, Reservation, Settlement
 from router.budgets.holds import Hold
 from router.errors import LedgerError
+from router.ledgers.entries import Record, Reservation, Settlement
 from router.types import Cost, Usage
 
 

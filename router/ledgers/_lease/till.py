@@ -1,6 +1,6 @@
 """What a process holds of all accounts: purses, calls in hand, calls to be posted. No I/O.
 
-Its owner locks; nothing here waits. See `router.budgets.lease`.
+Its owner locks; nothing here waits. See `router.ledgers.lease`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from router.budgets._lease.purse import Purse
-from router.budgets.books import amount_in
-from router.budgets.entries import Entry, EntryKind, Reservation, Settlement
 from router.budgets.holds import Balance, Hold, exceeded, left
 from router.errors import BudgetExceededError, LedgerError
+from router.ledgers._lease.purse import Purse
+from router.ledgers.books import amount_in
+from router.ledgers.entries import Entry, EntryKind, Reservation, Settlement
 
 _REMEMBERED = 8192
 _MOST_SINGLE = 65_536

@@ -1,7 +1,7 @@
 """The default ledger: one SQLite file, safe under threads, processes and power loss.
 
 WAL with synchronous=FULL: a commit that returned is on disk. Callers of one process share
-transactions (`router.budgets.combine`); processes take turns, waiting with jitter.
+transactions (`router.ledgers.combine`); processes take turns, waiting with jitter.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from router.budgets import books
-from router.budgets import slabs as slab_rules
-from router.budgets._sqlite.books import Opened, SQLiteBooks
-from router.budgets._sqlite.connect import BUSY_SECONDS, RESTORE, is_busy, open_file
-from router.budgets._sqlite.rows import (
+from router.budgets.holds import Balance, Hold
+from router.errors import CorruptLedgerError, LedgerError, RouterError
+from router.ledgers import books
+from router.ledgers import slabs as slab_rules
+from router.ledgers._sqlite.books import Opened, SQLiteBooks
+from router.ledgers._sqlite.connect import BUSY_SECONDS, RESTORE, is_busy, open_file
+from router.ledgers._sqlite.rows import (
     ADJUSTMENT_SELECT,
     ENTRY_SELECT,
     WRONG_ACCOUNTS,
@@ -30,10 +32,8 @@ from router.budgets._sqlite.rows import (
     entry_from,
     micros,
 )
-from router.budgets.combine import Combiner, Operation
-from router.budgets.entries import Adjustment, Entry, Reservation, Settlement
-from router.budgets.holds import Balance, Hold
-from router.errors import CorruptLedgerError, LedgerError, RouterError
+from router.ledgers.combine import Combiner, Operation
+from router.ledgers.entries import Adjustment, Entry, Reservation, Settlement
 
 T = TypeVar("T")
 
@@ -149,7 +149,9 @@ class SQLiteLedger:
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Adjustment]:
         """Changes of budgets with since <= at < until, oldest first."""
-        rows = self._between(f"{ADJUSTMENT_SELECT} WHERE at >= ? AND at < ? ORDER BY seq", since, until)
+        rows = self._between(
+            f"{ADJUSTMENT_SELECT} WHERE at >= ? AND at < ? ORDER BY seq", since, until
+        )
         return iter([adjustment_from(row) for row in rows])
 
     def check(self) -> None:
@@ -181,7 +183,7 @@ class SQLiteLedger:
             return self._combiner.submit(operation)
 
     def _perform(self, operations: Sequence[Operation[SQLiteBooks]]) -> list[Any]:
-        """Perform operations in one transaction; see `router.budgets.combine.Perform`."""
+        """Perform operations in one transaction; see `router.ledgers.combine.Perform`."""
         results: list[Any] = []
         with self._lock:
             db = self._db()

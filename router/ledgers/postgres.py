@@ -1,6 +1,6 @@
 """A ledger in a PostgreSQL database, for many processes on many machines.
 
-Callers of one process share transactions (`router.budgets.combine`). A transaction locks the rows
+Callers of one process share transactions (`router.ledgers.combine`). A transaction locks the rows
 of the accounts that it moves, in one order for all, and no others: budgets that have nothing in
 common do not wait for each other. An answer that was lost with its connection is asked for again,
 for every operation is idempotent.
@@ -17,22 +17,22 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from router.budgets import books
-from router.budgets import slabs as slab_rules
-from router.budgets._sqlite.rows import adjustment_from, entry_from, micros
-from router.budgets.combine import Combiner, Operation
-from router.budgets.entries import Adjustment, Entry, Reservation, Settlement
 from router.budgets.holds import Balance, Hold
 from router.errors import ConfigError, CorruptLedgerError, LedgerError, RouterError
+from router.ledgers import books
+from router.ledgers import slabs as slab_rules
+from router.ledgers._sqlite.rows import adjustment_from, entry_from, micros
+from router.ledgers.combine import Combiner, Operation
+from router.ledgers.entries import Adjustment, Entry, Reservation, Settlement
 
 try:
-    from router.budgets._postgres import fork
-    from router.budgets._postgres.books import NotPreparedError, PostgresBooks
-    from router.budgets._postgres.connect import Link, Server
-    from router.budgets._postgres.load import Session, begin, look
-    from router.budgets._postgres.needs import Memory, Needs, Task
-    from router.budgets._postgres.patience import CLASHES, OUTAGES, Patience
-    from router.budgets._postgres.statements import statements
+    from router.ledgers._postgres import fork
+    from router.ledgers._postgres.books import NotPreparedError, PostgresBooks
+    from router.ledgers._postgres.connect import Link, Server
+    from router.ledgers._postgres.load import Session, begin, look
+    from router.ledgers._postgres.needs import Memory, Needs, Task
+    from router.ledgers._postgres.patience import CLASHES, OUTAGES, Patience
+    from router.ledgers._postgres.statements import statements
 except ImportError as error:
     raise ConfigError(
         "a ledger in PostgreSQL needs psycopg, which cannot be imported here. Install it: "
@@ -247,7 +247,7 @@ class PostgresLedger:
             return self._combiner.submit(task)
 
     def _perform(self, tasks: Sequence[Operation[PostgresBooks]]) -> list[Any]:
-        """Perform tasks in one transaction; see `router.budgets.combine.Perform`."""
+        """Perform tasks in one transaction; see `router.ledgers.combine.Perform`."""
         needs = Needs().want(task for task in tasks if isinstance(task, Task))
         return self._patience.run(lambda: self._transact(tasks, needs))
 

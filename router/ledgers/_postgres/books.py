@@ -1,4 +1,4 @@
-"""`router.budgets.books.Books` on rows that a transaction has locked and read already.
+"""`router.ledgers.books.Books` on rows that a transaction has locked and read already.
 
 Operations change them in memory, so that those of one transaction see each other; what changed
 is written at its end, many rows with one statement.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from router.budgets._sqlite.rows import (
+from router.ledgers._sqlite.rows import (
     ENTRY_COLUMNS,
     adjustment_row,
     entry_from,
@@ -20,8 +20,8 @@ from router.budgets._sqlite.rows import (
     record_from,
     record_text,
 )
-from router.budgets.books import Account, Known, Part
-from router.budgets.entries import Adjustment, Entry, Reservation
+from router.ledgers.books import Account, Known, Part
+from router.ledgers.entries import Adjustment, Entry, Reservation
 
 Ask: TypeAlias = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 """Runs a named statement in the transaction: its rows."""
@@ -40,7 +40,7 @@ class NotPreparedError(Exception):
 
 @dataclass(slots=True)
 class Loaded:
-    """What was read: see `router.budgets._postgres.load`.
+    """What was read: see `router.ledgers._postgres.load`.
 
     `asked` are the reservations that were looked for, `parts` what each set aside where, `state`
     the row of each that is there, and `remembered` those that this process made.

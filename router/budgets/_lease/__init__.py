@@ -1,1 +1,0 @@
-"""The parts of `router.budgets.lease`: accounts, calls in hand, exchanges, the flusher."""

@@ -1,0 +1,1 @@
+"""The parts of `router.ledgers.sqlite`: opening the file, its schema, its rows."""
