@@ -43,7 +43,7 @@ def refused(ledger, error, says):
     ):
         with pytest.raises(error, match=says) as caught:
             use()
-        assert ledger.path in str(caught.value)
+        assert ledger.place in str(caught.value)
     ledger.close()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from router import AsyncClient, Client, InvalidRequestError
+from router import AsyncClient, Budget, Client, InvalidRequestError
 from router.horizon import served_tier
 from router.money import to_pico
 from router.testing import Chunk, chunks
@@ -95,7 +95,8 @@ def test_the_tier_that_was_served_is_billed(cls, streamed, asked, served, dollar
 def test_a_closed_stream_tells_the_tier_too(cls):
     """As far as it was named in what came."""
     piece = Chunk(body={"service_tier": "default"}, text="one two three")
-    client = made([piece, *chunks(ANSWER)], cls=cls, catalog=book(**TIERS))
+    soft = Budget("1", hard=False)  # a hard one is charged all that was reserved
+    client = made([piece, *chunks(ANSWER)], cls=cls, catalog=book(**TIERS), budgets=soft)
     route = read(client, pause_after=0, seconds=0, stop=2, model="m@h", service_tier="flex")
     assert route.attempts[0].outcome == "closed"
     assert route.cost.rates_id == "m@h/1970-01-01"

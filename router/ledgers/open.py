@@ -33,7 +33,7 @@ def open_ledger(at: Ledger | str | Path, on_error: OnLedgerError, state: Path) -
         from router.ledgers.postgres import PostgresLedger
 
         ledger = server = PostgresLedger(str(at))
-        unposted = state / f"postgres-{hashlib.sha256(server.path.encode()).hexdigest()[:12]}"
+        unposted = state / f"postgres-{hashlib.sha256(server.place.encode()).hexdigest()[:12]}"
     else:
         from router.ledgers.sqlite import SQLiteLedger
 

@@ -17,7 +17,6 @@ from router.ledgers._lease.till import charged, entry_of
 from router.ledgers.backlog import Backlog, is_outage
 from router.ledgers.entries import Adjustment, Entry, Reservation, Settlement
 from router.ledgers.ledger import Ledger
-from router.ledgers.sqlite import SQLiteLedger
 from router.types import Cost, Usage
 
 _REMEMBERED = 4096
@@ -257,6 +256,5 @@ def _nothing(at: datetime, outcome: str) -> Settlement:
 def _beside(ledger: Ledger) -> str:
     """The path of the ledger's file, "" for one that has none."""
     store = getattr(ledger, "store", ledger)
-    path = Path(str(getattr(store, "path", ""))).expanduser()
-    # A server's ledger has a place instead, and one in memory neither.
-    return str(path) if isinstance(store, SQLiteLedger) and store.path != ":memory:" else ""
+    path = str(getattr(store, "path", ""))  # a server's ledger has a place instead
+    return "" if path in {"", ":memory:"} else str(Path(path).expanduser())

@@ -63,7 +63,7 @@ class PostgresLedger:
 
     def __init__(self, conninfo: str, *, schema: str = "centroute", timeout: float = 30.0) -> None:
         server = Server(conninfo, schema)
-        self.path = server.place
+        self.place = server.place
         self._texts = statements(schema)
         self._patience = Patience(timeout, server.place)
         # Two connections: to read never has to wait for a commit.
@@ -77,7 +77,7 @@ class PostgresLedger:
         fork.watch(self)
 
     def __repr__(self) -> str:
-        return f"PostgresLedger({self.path})"
+        return f"PostgresLedger({self.place})"
 
     def reserve(self, reservation: Reservation) -> None:
         """Set the amounts aside in all holds or in none; see `Ledger.reserve`.
@@ -206,7 +206,7 @@ class PostgresLedger:
         ((wrong,),) = self._ask("wrong", [])
         if wrong:
             raise CorruptLedgerError(
-                f"ledger {self.path}: {wrong} balances differ from entries. It was left as it is. "
+                f"ledger {self.place}: {wrong} balances differ from entries. It was left as it is. "
                 "Restore a copy of it, or name a new schema or database."
             )
 
@@ -273,7 +273,7 @@ class PostgresLedger:
                     if changed:
                         self._memory.learn(rows.locked, rows.opened, rows.ended)
                     return results
-        raise LedgerError(f"ledger {self.path}: its rows change faster than they can be locked")
+        raise LedgerError(f"ledger {self.place}: its rows change faster than they can be locked")
 
     def _pages(self, first: int | None, last: int | None, span: list[int]) -> Iterator[Entry]:
         while first is not None and last is not None and first <= last:
