@@ -14,8 +14,8 @@ from datetime import datetime
 from router.budgets.holds import Balance, Hold, left
 from router.errors import LedgerError
 from router.ledgers import books as rules
-from router.ledgers.books import Books
 from router.ledgers.entries import Record, Reservation, Settlement
+from router.ledgers.view import Books
 
 SHARE = 8
 """A slab takes at most one part in so many of what is left beyond what is needed now."""

@@ -1,4 +1,4 @@
-"""`router.ledgers.books.Books` on rows that a transaction has locked and read already.
+"""`router.ledgers.view.Books` on rows that a transaction has locked and read already.
 
 Operations change them in memory, so that those of one transaction see each other; what changed
 is written at its end, many rows with one statement.
@@ -20,8 +20,8 @@ from router.ledgers._sqlite.rows import (
     record_from,
     record_text,
 )
-from router.ledgers.books import Account, Known, Part
 from router.ledgers.entries import Adjustment, Entry, Reservation
+from router.ledgers.view import Account, Known, Part
 
 Ask: TypeAlias = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 """Runs a named statement in the transaction: its rows."""

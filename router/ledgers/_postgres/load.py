@@ -15,7 +15,7 @@ from router.ledgers._postgres.connect import Connection
 from router.ledgers._postgres.needs import At, Memory, Needs
 from router.ledgers._postgres.statements import BEGIN
 from router.ledgers._sqlite.rows import from_micros, micros
-from router.ledgers.books import Account, Part
+from router.ledgers.view import Account, Part
 
 
 class Session:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from router.budgets.holds import Hold
 from router.ledgers._postgres.books import NotPreparedError, PostgresBooks
-from router.ledgers.books import Known
+from router.ledgers.view import Known
 
 At: TypeAlias = tuple[str, datetime]
 """An account: its key and the start of its window."""

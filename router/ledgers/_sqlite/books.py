@@ -1,4 +1,4 @@
-"""`router.ledgers.books.Books` on a SQLite connection, inside of one transaction.
+"""`router.ledgers.view.Books` on a SQLite connection, inside of one transaction.
 
 Rows are read when they are asked for and kept, so that operations of one transaction see each
 other; what is new is written at its end, many rows with one statement.
@@ -25,8 +25,8 @@ from router.ledgers._sqlite.rows import (
     record_from,
     record_text,
 )
-from router.ledgers.books import Account, Known, Part
 from router.ledgers.entries import Adjustment, Entry, Reservation
+from router.ledgers.view import Account, Known, Part
 
 _REMEMBERED = 4096
 _WRITES = (
