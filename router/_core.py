@@ -218,10 +218,12 @@ class Core:
     def close(self) -> None:
         """Close the ledger, unless it was handed in; the client sends no more."""
         self._closed = True
-        if self._ledger is not None and self._ledger is not self._ledger_at:
-            self._ledger.close()
-        if self.cache is not None and self._own_cache:
-            self.cache.close()
+        try:
+            if self._ledger is not None and self._ledger is not self._ledger_at:
+                self._ledger.close()
+        finally:
+            if self.cache is not None and self._own_cache:
+                self.cache.close()
 
 
 def with_completion(error: UsageError) -> None:

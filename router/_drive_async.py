@@ -78,10 +78,7 @@ class AsyncDrive(Generic[T]):
             if isinstance(effect, effects.Emit):
                 return effect.chunk
             try:
-                if unwinding and isinstance(effect, _LEDGER):
-                    answer = keep(self._ledger, effect)
-                else:
-                    answer = await self._obey(effect)
+                answer = await self._obey(effect)
                 step = self._flow.send
             except BaseException as error:  # noqa: BLE001 - the flow decides what it means
                 answer, step = error, self._flow.throw
@@ -122,13 +119,18 @@ class AsyncDrive(Generic[T]):
     async def _in_thread(self, effect: Effect) -> Any:
         """Let the ledger work in a thread, to its end even when we are cancelled meanwhile."""
         work = self._executor.submit(keep, self._ledger, effect)
-        answer = asyncio.wrap_future(work)
-        try:
-            return await asyncio.shield(answer)
-        except asyncio.CancelledError:
-            work.exception()  # a commit takes milliseconds: wait, the flow must know what holds
-            answer.add_done_callback(lambda done: done.cancelled() or done.exception())
-            raise
+        answer, cancelled = asyncio.wrap_future(work), None
+        while not answer.done():
+            try:
+                await asyncio.shield(answer)
+            except asyncio.CancelledError as error:
+                cancelled = error  # the flow must know what holds: told when the ledger is done
+            except Exception:  # noqa: BLE001, S110 - raised below
+                pass
+        if cancelled is not None:
+            answer.cancelled() or answer.exception()  # seen, though nobody asks any more
+            raise cancelled
+        return answer.result()
 
     async def _close_source(self) -> None:
         source, self._source = self._source, None

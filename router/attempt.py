@@ -123,21 +123,25 @@ def attempt(
                 finish_reason=stream.finish_reason if request.stream else None,
             )
         )
-        if loss is None:
-            yield Release(reservation.id, services.now(), outcome)
-        else:
-            yield Settle(
-                reservation.id,
-                Settlement(
-                    at=services.now(),
-                    usage=loss.usage,
-                    cost=loss.cost,
-                    outcome=outcome,
-                    seconds=seconds,
-                    tokens=loss.tokens,
-                ),
+        end: Effect = Release(reservation.id, services.now(), outcome)
+        if loss is not None:
+            settlement = Settlement(
+                at=services.now(),
+                usage=loss.usage,
+                cost=loss.cost,
+                outcome=outcome,
+                seconds=seconds,
+                tokens=loss.tokens,
             )
+            end = Settle(reservation.id, settlement)
+        try:
+            yield end
             yield from watch(holds, services)
+        except LedgerError as failed:
+            # What ended the call is told, not this: the reservation stands until it is swept.
+            note = f"the ledger could not settle, so the reservation stands: {failed}"
+            error.add_note(note)
+            stream.notes += (note,)
         services.telemetry.end(observed, seconds=seconds, usage=lost, cost=spent, outcome=outcome)
         raise
     seconds = services.monotonic() - began

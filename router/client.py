@@ -16,7 +16,7 @@ from router._arguments import BudgetLike, CallArguments, ClientArguments, Verifi
 from router._core import Core, with_completion
 from router._drive import Drive
 from router.chat import Chat, CompletionStream
-from router.errors import ConfigError, UsageError
+from router.errors import ConfigError, LedgerError, UsageError
 from router.feedback import feedback
 from router.job import plan_job
 from router.jobplan import JobPlan
@@ -131,6 +131,8 @@ class Client(BaseClient):
         self, *, transport: Transport | None = None, **settings: Unpack[ClientArguments]
     ) -> None:
         _refuse_awaiting(settings.get("verify"))
+        if inspect.iscoroutinefunction(settings.get("on_warning")):
+            raise ConfigError("on_warning: only AsyncClient awaits a listener; pass a function")
         super().__init__(**settings)
         self._transport = transport or sync_transport(self._core.access)
         self._sleep: Callable[[float], None] = time.sleep
@@ -204,14 +206,21 @@ class Client(BaseClient):
 
     def close(self) -> None:
         """Close connections, and the ledger unless it was handed in."""
-        self._core.close()
-        self._transport.close()
+        try:
+            self._core.close()
+        finally:
+            self._transport.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            self.close()
+        except LedgerError as failed:
+            if error is None:
+                raise
+            error.add_note(f"closing the client: {failed}")
 
 
 def _refuse_awaiting(verify: object) -> None:

@@ -16,7 +16,7 @@ from router._drive import Drive
 from router._drive_async import AsyncDrive
 from router.chat_async import AsyncChat, AsyncCompletionStream
 from router.client import BaseClient
-from router.errors import UsageError
+from router.errors import LedgerError, UsageError
 from router.job import plan_job
 from router.jobplan import JobPlan
 from router.transports import AsyncTransport, Transport
@@ -110,15 +110,22 @@ class AsyncClient(BaseClient):
 
     async def close(self) -> None:
         """Close connections, and the ledger unless it was handed in."""
-        self._core.close()
-        await self._transport.close()
-        self._executor.shutdown()
+        try:
+            await asyncio.to_thread(self._core.close)
+        finally:
+            await self._transport.close()
+            self._executor.shutdown()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
-        await self.close()
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            await self.close()
+        except LedgerError as failed:
+            if error is None:
+                raise
+            error.add_note(f"closing the client: {failed}")
 
 
 def _ledger_thread() -> ThreadPoolExecutor:

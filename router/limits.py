@@ -105,7 +105,7 @@ def amount_for(hold: Hold, forecast: Forecast) -> int:
     usd = hold.unit == "usd"
     if not hold.hard:
         tokens = forecast.input_tokens + math.ceil(forecast.output_tokens.p90)
-        return (forecast.cost_p90 or 0) if usd else tokens
+        return (forecast.cost_p90 or 0) if usd else min(tokens, forecast.tokens_ceiling)
     if hold.quantile is not None:
         likely = forecast.cost_likely if usd else forecast.tokens_likely
         return likely or 0
@@ -124,9 +124,10 @@ def lost_cost(holds: Sequence[Hold], forecast: Forecast) -> int:
 
 
 def lost_tokens(holds: Sequence[Hold], forecast: Forecast) -> int:
-    """The same in tokens."""
-    found = [h.amount or 0 for h in holds if h.unit == "tokens"]
-    return max(found, default=forecast.input_tokens)
+    """The same in tokens: a soft budget's guess is not charged to a hard one."""
+    found = [h for h in holds if h.unit == "tokens"]
+    hard = [h.amount or 0 for h in found if h.hard]
+    return max(hard or [h.amount or 0 for h in found], default=forecast.input_tokens)
 
 
 def _from_forecast(score: Score, fits: int) -> tuple[int, str]:

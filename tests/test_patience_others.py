@@ -14,7 +14,10 @@ from waiting import (
     soon_after_midnight,
 )
 
-from router.errors import BudgetExceededError, ServerError
+from router import Budget
+from router.budgets import holds_for
+from router.errors import BudgetExceededError, BudgetFrozenError, ServerError
+from router.ledgers import Record, Reservation
 from router.testing import MockTransport
 
 
@@ -77,4 +80,35 @@ def test_a_failed_call_is_not_begun_anew():
     with pytest.raises(ServerError) as caught:
         one.ask(model=[MODEL, "deepseek-v3.2@novita"], patience=24 * HOUR)
     assert caught.value.__notes__[0].startswith("no fallback: ")
+    assert one.waits == []
+
+
+def test_who_is_kept_out_by_calls_under_way_asks_again_soon():
+    """The budget holds enough but for what is reserved: seconds, not until its reset."""
+    one = Waiting(Budget(requests=1, window="day"))
+    hold = holds_for(list(one.client.budgets), {}, one.clock(), "")[0]
+    ledger = one.client._core.ledger
+    record = Record(request_id="r", candidate="m@h", model="m", mode="chat", host="h", policy="p")
+    lease = one.clock() + timedelta(hours=1)
+    under_way = Reservation(
+        id="r/0", at=one.clock(), lease_until=lease, amount=0, holds=(hold,), record=record
+    )
+    ledger.reserve(under_way)
+
+    def ends():
+        if len(one.waits) == 3:
+            ledger.release("r/0", at=one.clock(), outcome="RateLimitError")
+
+    one.during = ends
+    done = one.ask(patience=24 * HOUR)
+    assert len(one.waits) == 3 and sum(one.waits) < 10
+    assert done.route.started_at == one.woke[-1]
+
+
+def test_a_frozen_budget_is_not_waited_for():
+    """Nobody knows when it ends."""
+    one = Waiting(Budget("1", "day", name="daily"))
+    one.client.budgets.freeze("daily", by="ann", why="test")
+    with pytest.raises(BudgetFrozenError):
+        one.ask(patience=24 * HOUR)
     assert one.waits == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -73,7 +73,7 @@ class Budget:
     _: KW_ONLY
     tokens: int | None = None
     requests: int | None = None
-    warn: tuple[float, ...] = ()
+    warn: Sequence[float] = ()
     quantile: float | None = None
     name: str = ""
     """The budget in errors and reports; if none is given, `words`."""

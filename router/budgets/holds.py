@@ -72,7 +72,7 @@ def _holds(budget: Budget, tags: Mapping[str, str], now: datetime, request_id: s
             name=name,
             unit=unit,
             since=period.since,
-            warn=budget.warn,
+            warn=tuple(budget.warn),
             quantile=budget.quantile,
             single=budget.window == "request",
         )
