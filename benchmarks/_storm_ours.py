@@ -21,6 +21,7 @@ from classifiers.scores import Quantiles, Score
 from policies.types import Decision
 from router import AsyncClient, Budget, Client
 from router.errors import BudgetExceededError, ProviderError
+from router.money import to_pico
 from router.transports.access import Access
 from router.transports.http import HTTPTransport
 from router.transports.http_async import AsyncHTTPTransport
@@ -62,6 +63,18 @@ def catalog() -> dict[str, Any]:
     }
 
 
+PICO_PER_TOKEN = 300_000
+"""What a token of the storm costs on average, a little more than that."""
+
+
+def budgets(limit: str) -> list[Budget]:
+    """A hard limit in dollars and, at about the same number of calls, in tokens; a soft one that
+    only watches.
+    """
+    tokens = to_pico(limit) // PICO_PER_TOKEN
+    return [Budget(limit, "total", tokens=tokens), Budget(tokens=10**12, hard=False, name="watch")]
+
+
 def settings(ledger: Any, url: str, limit: str) -> dict[str, Any]:
     """Settings of a client of the storm."""
     return {
@@ -70,7 +83,7 @@ def settings(ledger: Any, url: str, limit: str) -> dict[str, Any]:
         "keys": {"storm": "k"},
         "base_urls": {"storm": url},
         "ledger": ledger,
-        "budgets": Budget(limit, "total"),
+        "budgets": budgets(limit),
         "scorer": FixedScorer(),
         "policy": first,
     }

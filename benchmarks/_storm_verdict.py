@@ -62,6 +62,7 @@ class Verdict:
             ),
             f"{len(self.short)} assumed calls charged less than the provider's bill, such as "
             f"{list(self.short.items())[:3]}": self.short,
+            self.shortfall: self.left_short,
         }
         return [what for what, missed in checks.items() if missed]
 

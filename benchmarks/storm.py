@@ -16,10 +16,14 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
 from benchmarks._ledger_stores import fresh, opened
+from benchmarks._storm_ours import budgets
 from benchmarks._storm_peer import through_litellm
 from benchmarks._storm_run import Storm, blow, provider, told
 from benchmarks._storm_verdict import Verdict, judged
@@ -72,6 +76,7 @@ def through_us(
     if not ledger_at.startswith("postgresql://"):
         peak = max(peak, audited(ledger_at))
     (balance,) = ledger.balances([hold])
+    keep_tokens(limit, ledger, bill)
     verdict = judged(
         ledger.entries(), bill, limit=storm.limit, peak=peak, still_open=balance.reserved
     )
@@ -79,6 +84,19 @@ def through_us(
         raise RuntimeError(f"entries add up to {verdict.spent}, the balance is {balance.spent}")
     ledger.close()
     return verdict, sum(map(Counter, tellings), Counter()), took
+
+
+def keep_tokens(limit: Decimal, ledger: Any, bill: Sequence[Mapping[str, Any]]) -> None:
+    """The limit in tokens held too, by the ledger's account and by the provider's."""
+    hold = next(
+        hold
+        for hold in holds_for(budgets(str(limit)), {}, utcnow(), "")
+        if hold.unit == "tokens" and hold.hard
+    )
+    (balance,) = ledger.balances([hold])
+    served = sum(line["input"] + line["output"] for line in bill)
+    if balance.reserved or max(balance.spent, served) > hold.limit:
+        raise RuntimeError(f"tokens: {balance}, served {served}, the limit was {hold.limit}")
 
 
 def audit(path: str) -> None:
@@ -128,8 +146,7 @@ def main() -> None:
         name = "centroute, SQLite" if at == "sqlite" else "centroute, PostgreSQL"
         name += ", leases" * given.leases
         columns[name] = verdict.rows() | outcomes(seen) | {"seconds": f"{took:.0f}"}
-        found = [*faults(verdict, seen), verdict.shortfall]
-        missed += [f"{name}: {fault}" for fault in found if fault]
+        missed += [f"{name}: {fault}" for fault in faults(verdict, seen)]
     if given.litellm:
         name, rows, seen, took = through_litellm(storm, given.litellm, given.redis)
         columns[name] = rows | outcomes(seen) | {"seconds": f"{took:.0f}"}
