@@ -51,7 +51,8 @@ class ClientArguments(TypedDict, total=False):
     """Budgets that every request must keep to; a plain amount is one without end, in USD, and a
     path that ends in ".toml" a file of them."""
     ledger: Ledger | str | Path | None
-    """A path, ":memory:", or a ledger; by default a file in the user's state directory."""
+    """A path, ":memory:", a postgresql:// URL, or a ledger; by default that of CENTROUTE_LEDGER,
+    else a file in the user's state directory."""
     keys: Mapping[str, str] | None
     """API keys by host, instead of the environment's."""
     base_urls: Mapping[str, str] | None

@@ -30,7 +30,13 @@ from router.feedback import Memory
 from router.horizon import Unpriced
 from router.ledgers import Ledger
 from router.ledgers.manage import Budgets
-from router.ledgers.open import OnLedgerError, open_ledger
+from router.ledgers.open import (
+    OnLedgerError,
+    default_ledger,
+    open_ledger,
+    server_url,
+    state_directory,
+)
 from router.pace import Pace
 from router.portfolio import Portfolio
 from router.prompts.prefix import PrefixIndex
@@ -103,7 +109,9 @@ class Core:
         self._on_warning, self._on_ledger_error = on_warning, on_ledger_error
         self._told: set[tuple[str, datetime, float]] = set()
         self._ledger: Ledger | None = None
-        self._ledger_at = ledger
+        self._ledger_at = default_ledger(env) if ledger is None else ledger
+        if isinstance(self._ledger_at, (str, Path)):
+            server_url(self._ledger_at, "CENTROUTE_LEDGER" if ledger is None else "ledger")
         self._own_cache = isinstance(cache, (str, Path))
         self.cache = ResponseCache(cache, now=now) if isinstance(cache, (str, Path)) else cache
         self.budget_desk = Budgets(self.budgets, lambda: self.ledger, self.tags, now)
@@ -116,11 +124,8 @@ class Core:
         """The ledger; the default is a file in the user's state directory."""
         with self._lock:
             if self._ledger is None:
-                at = self._ledger_at
-                if at is None:
-                    at = default_ledger_path(self.access.environ)
-                state = default_ledger_path(self.access.environ).parent
-                self._ledger = open_ledger(at, self._on_ledger_error, state)
+                state = state_directory(self.access.environ)
+                self._ledger = open_ledger(self._ledger_at, self._on_ledger_error, state)
             return self._ledger
 
     @property
@@ -157,6 +162,7 @@ class Core:
                         policy = load_policy(policy or "balanced")
                     except ValueError as error:  # policies know nothing of our errors
                         raise ConfigError(str(error)) from None
+                places = self.access.fingerprint(self.catalog.hosts)
                 self._services = Services(
                     catalog=self.catalog,
                     candidates=self.portfolio.configured,
@@ -178,7 +184,7 @@ class Core:
                     strict_usage=self._strict_usage,
                     on_warning=self._on_warning,
                     told=self._told,
-                    cache=None if self.cache is None else cache_rules(policy, self.cache),
+                    cache=None if self.cache is None else cache_rules(policy, self.cache, places),
                 )
             return self._services
 
@@ -235,17 +241,6 @@ def with_completion(error: UsageError) -> None:
         parts["completion"] = completion_from(parts["reply"], parts["route"])
 
 
-def default_ledger_path(environ: Mapping[str, str]) -> Path:
-    """Where the ledger is kept when nobody says: CENTROUTE_LEDGER, else the state directory."""
-    if path := environ.get("CENTROUTE_LEDGER"):
-        return Path(path)
-    if state := environ.get("XDG_STATE_HOME"):
-        return Path(state) / "centroute" / "ledger.sqlite3"
-    if local := environ.get("LOCALAPPDATA"):
-        return Path(local) / "centroute" / "ledger.sqlite3"
-    return Path("~/.local/state/centroute/ledger.sqlite3").expanduser()
-
-
 def _catalog(given: Catalog | CatalogSource | Sequence[CatalogSource] | None) -> Catalog:
     if isinstance(given, Catalog):
         return given
@@ -261,7 +256,8 @@ def _check_kinds(policy: object, ledger: object, catalog: object, *mappings: obj
     if not (policy is None or isinstance(policy, (str, Path)) or callable(policy)):
         raise ConfigError(f"policy: expected a preset, a file or a callable, got {policy!r}")
     if not (ledger is None or isinstance(ledger, (str, Path)) or hasattr(ledger, "reserve")):
-        raise ConfigError(f"ledger: expected a path or a ledger, got {ledger!r}")
+        kind = type(ledger).__name__  # its repr may show a password
+        raise ConfigError(f"ledger: expected a path, a URL or a ledger, got {kind}")
     if isinstance(catalog, (int, float, bytes)):
         raise ConfigError(f"catalog: expected a file, a mapping or a catalogue, got {catalog!r}")
     for name, mapping in zip(("keys", "base_urls", "tags"), mappings, strict=True):

@@ -29,6 +29,7 @@ from router.usage import usage_in
 from router.watch import watch
 
 _LEASE_MARGIN = timedelta(seconds=60)
+_LONGEST_WORD = 64
 _PAUSE, _PAUSE_SHARE = 0.02, 0.1
 """Seconds, and the share of the wait, that a reader may take between chunks and not count."""
 
@@ -156,7 +157,7 @@ def attempt(
                 at=services.now(),
                 usage=usage,
                 cost=spend,
-                finish_reason=finish_reason,
+                finish_reason=_word(finish_reason),
                 seconds=seconds,
             ),
         )
@@ -183,6 +184,13 @@ def attempt(
     )
     raw = stream.raw if reply is None else usage_in(reply.body)
     return Ended(reply, done, notes, _fault(raw, usage, call, services))
+
+
+def _word(reason: str | None) -> str | None:
+    """A host's word as a ledger can keep it: one that is no word is left out."""
+    if reason is None or (len(reason) <= _LONGEST_WORD and reason.isprintable()):
+        return reason
+    return None
 
 
 def _fault(raw: Any, usage: Usage, call: Call, services: Services) -> UsageError | None:

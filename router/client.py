@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from router.catalog import Candidate, Catalog
     from router.completion import ChatCompletion
     from router.reports import Report
+    from router.responses import ResponseCache
     from router.scoring import Scorer
 
 
@@ -92,6 +93,11 @@ class BaseClient:
         """The budgets of this client: what is left of them, top-ups, transfers, freezes."""
         return self._core.budget_desk
 
+    @property
+    def cache(self) -> ResponseCache | None:
+        """The response cache, to `clear` it or to see its `stats`; None without one."""
+        return self._core.cache
+
     def report(
         self,
         by: str | Sequence[str] = ("day", "model"),
@@ -114,7 +120,7 @@ class Client(BaseClient):
     """A synchronous client. Without any key it replays recorded outcomes of real models.
 
     Settings (all optional): `hosts` or `candidates` to choose from, `catalog` overlays, `policy`
-    (a preset's name, a TOML file or a callable), `budgets`, `ledger` (a path), `keys` and
+    (a preset's name, a TOML file or a callable), `budgets`, `ledger` (a path or URL), `keys` and
     `base_urls` by host, `tags` for every request, `timeout` (seconds), `max_retries`, `verify` (a
     judge of answers), `scorer`, `unpriced` ("deny" or "ceiling") and `strict_usage`. Thread-safe.
     Close it, or use it in a `with` statement.

@@ -216,7 +216,12 @@ class DeferredError(BudgetExceededError):
 
 
 class LedgerError(RouterError):
-    """The ledger cannot be opened, read or written."""
+    """The ledger cannot be opened, read or written.
+
+    `outage` says that its store failed, and not what was asked of it: later it may go.
+    """
+
+    outage: bool = False
 
 
 class CorruptLedgerError(LedgerError):

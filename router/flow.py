@@ -143,6 +143,7 @@ def _key(request: Request, services: Services) -> str | None:
         policy=rules.policy,
         by=rules.tags,
         streams_with_tools=rules.streams_with_tools,
+        addresses=rules.addresses,
     )
 
 

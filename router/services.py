@@ -25,20 +25,26 @@ __all__ = ["Learner", "Scorer", "Services", "TokenCounter"]
 
 @dataclass(frozen=True, slots=True)
 class CacheRules:
-    """What makes requests the same besides themselves: the policy's fingerprint, and the tags that
-    it reads (None: any).
+    """What makes requests the same besides themselves: the policy's fingerprint, the tags that it
+    reads (None: any), and the fingerprint of the hosts' addresses.
     """
 
     policy: str
     tags: tuple[str, ...] | None = ()
     streams_with_tools: bool = False
+    addresses: str = ""
 
 
-def cache_rules(policy: Policy, cache: ResponseCache) -> CacheRules:
-    """The rules of a cache under this policy."""
+def cache_rules(policy: Policy, cache: ResponseCache, addresses: str) -> CacheRules:
+    """The rules of a cache under this policy, with hosts at these addresses (a fingerprint)."""
     from policies import fingerprint
 
-    return CacheRules(fingerprint(policy), tags_read(policy), cache.streams_with_tools)
+    return CacheRules(
+        policy=fingerprint(policy),
+        tags=tags_read(policy),
+        streams_with_tools=cache.streams_with_tools,
+        addresses=addresses,
+    )
 
 
 class TokenCounter(Protocol):

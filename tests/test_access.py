@@ -90,3 +90,27 @@ def test_a_key_that_no_header_can_hold_is_refused(key):
     with pytest.raises(ConfigError, match="copy it again") as caught:
         access.key("deepseek", HOSTS["deepseek"])
     assert key not in str(caught.value)
+
+
+def test_the_fingerprint_is_of_addresses_alone():
+    """Any address changes it, wherever it is said; neither keys nor the order of hosts do."""
+    plain = Access().fingerprint(HOSTS)
+    turned = dict(reversed(list(HOSTS.items())))
+    known = Access(keys={"deepinfra": "k"}, environ={"NOVITA_API_KEY": "k", "HOME": "/x"})
+    assert known.fingerprint(turned) == plain
+    ours = Access(base_urls={"vllm": "http://a/v1/"}).fingerprint(HOSTS)
+    assert Access(environ={"VLLM_BASE_URL": "http://a/v1"}).fingerprint(HOSTS) == ours
+    others = [
+        Access(base_urls={"vllm": "http://b/v1"}),
+        Access(base_urls={"sglang": "http://a/v1"}),
+        Access(base_urls={"deepinfra": "http://a/v1"}),
+        Access(environ={"AZURE_AI_ENDPOINT": "http://a/v1"}),
+    ]
+    assert len({plain, ours, *(access.fingerprint(HOSTS) for access in others)}) == 6
+
+
+def test_the_fingerprint_shows_no_address():
+    """An address may hold a password; a digest of all of them does not."""
+    made = Access(base_urls={"vllm": "http://u:s3cret@a/v1"}).fingerprint(HOSTS)
+    assert len(made) == 64
+    assert set(made) <= set("0123456789abcdef")

@@ -194,6 +194,32 @@ def test_request_accounts_do_not_collide(first, second, unit):
     assert len({one, called, Budget("1", "total").key({}, first)}) == 3
 
 
+LONG = st.tuples(
+    st.sampled_from(["x", "/", "~", "\U0001f600", "\ud800"]), st.integers(1, 600)
+).map(lambda part: part[0] * part[1])
+
+
+@given(st.lists(LONG, min_size=1, max_size=3).map("".join), st.text("x~", max_size=3), UNITS)
+def test_long_accounts_are_short_in_the_ledger(value, more, unit):
+    """An index has room for every key; it is whole up to 500 characters, and always its own."""
+    budget = Budget("1", "day", {"model": "*"})
+    whole = f"day/UTC/model={value.replace('/', '%2F')}"
+    whole = whole if unit == "usd" else f"{unit}:{whole}"
+    key = budget.key({"model": value}, unit=unit)
+    assert key == whole if len(whole) <= 500 else len(key) == 501
+    assert key[:400] == whole[:400]
+    assert (key == budget.key({"model": value + more}, unit=unit)) == (not more)
+
+
+def test_nobody_gets_into_a_long_account_by_its_short_key():
+    """A tag that spells out the key of another's long one has an account of its own."""
+    budget = Budget("1", "day", {"model": "*"})
+    key = budget.key({"model": "x" * 1000})
+    assert key.startswith("day/UTC/model=xxx") and len(key) == 501
+    assert budget.key({"model": key.removeprefix("day/UTC/model=")}) != key
+    assert budget.key({"model": "x" * 486}) == "day/UTC/model=" + "x" * 486
+
+
 def test_the_order_of_tags_does_not_matter():
     """The same tags in another order are the same account."""
     tags = {"a": "1", "b": "2"}

@@ -235,12 +235,16 @@ def test_a_listener_that_fails_costs_nothing(made, caplog):
 
 
 def test_a_client_does_not_await(made, caplog):
-    """A coroutine is for `AsyncClient`: the log says so, and nothing warns of one left behind."""
+    """A coroutine function is for `AsyncClient`: refused at once. One in disguise is logged, and
+    nothing warns of one left behind."""
 
     async def listener(warning):
         raise AssertionError
 
-    assert create(made(listener, Budget(requests=9, warn=(0.1,)))).text == "x"
+    with pytest.raises(ConfigError, match="only AsyncClient awaits a listener"):
+        made(listener, Budget(requests=9, warn=(0.1,)))
+    disguised = made(lambda warning: listener(warning), Budget(requests=9, warn=(0.1,)))
+    assert create(disguised).text == "x"
     assert "only AsyncClient awaits a listener" in caplog.text
     with pytest.raises(ConfigError, match="on_warning: expected a function"):
         made("https://chat.example/hook", Budget("1"))

@@ -101,6 +101,53 @@ def test_another_request_is_another_call(made, changes):
     assert caller.calls == 2
 
 
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"base_urls": {"deepinfra": "http://localhost:2/v1"}},
+        {"catalog": {"host": [{"name": "deepinfra", "base_url": "http://localhost:2/v1"}]}},
+        {"base_urls": {}, "environ": {"AZURE_AI_ENDPOINT": "http://localhost:2"}},
+    ],
+    ids=["argument", "catalogue", "environment"],
+)
+def test_another_server_is_another_call(made, elsewhere):
+    """Clients that share a directory share no answers of hosts that are others for them."""
+    caller = made(reply("One"), reply("Two"))
+    assert caller.ask(settings={"environ": {}})[0] == "One"
+    settings = {"environ": {}} | elsewhere
+    assert caller.ask(settings=settings)[0] == "Two"
+    assert caller.ask(settings=settings)[0] == "Two"
+    assert caller.ask(settings={"environ": {}})[0] == "One"
+    assert caller.calls == 2
+
+
+def test_the_same_server_by_another_way_is_the_same_call(made):
+    """From an argument or the environment, with or without a slash at its end."""
+    caller = made(reply("One"))
+    there = "http://localhost:2"
+    both = {"azure": there, "azure-fireworks": there}  # read one variable
+    caller.ask(settings={"environ": {}, "base_urls": both})
+    settings = {"environ": {"AZURE_AI_ENDPOINT": f"{there}/"}, "base_urls": {}}
+    assert caller.ask(settings=settings)[0] == "One"
+    assert caller.calls == 1
+
+
+def test_the_cache_of_a_client(made, tmp_path):
+    """`client.cache` clears it and counts; without one it is None."""
+    caller = made(reply("One"), reply("Two"))
+    caller.ask()
+    caller.ask()
+    client = Client(**caller.settings(transport=None))
+    assert isinstance(client.cache, ResponseCache)
+    assert (client.cache.path, client.cache.stats().entries) == (tmp_path / "cache", 1)
+    client.cache.clear()
+    assert client.cache.stats().entries == 0
+    client.cache.close()
+    assert caller.ask()[0] == "Two"
+    for kind in (Client, AsyncClient):
+        assert kind(**caller.settings(transport=None, cache=None)).cache is None
+
+
 def test_a_tag_with_a_quality_floor_of_its_own_is_not_answered_by_another(made):
     """The answer for a tag without a floor may be by a candidate that keeps none."""
     strict = constrained(utility("0.01"), quality_floors={"team=legal": 0.2})

@@ -81,6 +81,47 @@ def test_a_directory_that_others_can_write_is_refused(tmp_path, clock, mode):
 
 
 @posix
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o711, 0o704, 0o2755])
+def test_a_directory_that_others_can_look_into_is_closed(tmp_path, place, clock, mode):
+    """Empty or a cache of ours: it gets mode 0700 when it is opened, and keeps its answers."""
+    (tmp_path / "empty").mkdir()
+    for directory in (tmp_path / "empty", place):
+        directory.chmod(mode)
+        with closing(ResponseCache(directory, now=clock)) as cache:
+            assert cache.get(KEY) == (kept_reply() if directory == place else None)
+            cache.put(KEY, kept_reply())
+            assert directory.stat().st_mode & 0o7777 == 0o700
+            assert cache.get(KEY) == kept_reply()
+
+
+@posix
+@pytest.mark.parametrize("other", ["notes.txt", "cache.db.txt", "cache.db-x", ".hidden"])
+def test_a_directory_of_more_than_the_cache_is_not_changed(place, clock, other):
+    """Somebody may need to look into it: it is refused, and stays as it is."""
+    (place / other).write_text("mine")
+    place.chmod(0o755)
+    with pytest.raises(ConfigError, match=f"{other}.*chmod 700"):
+        ResponseCache(place, now=clock)
+    assert place.stat().st_mode & 0o777 == 0o755
+    place.chmod(0o700)
+    with closing(ResponseCache(place, now=clock)) as cache:
+        assert cache.get(KEY) == kept_reply()
+
+
+@posix
+def test_a_directory_that_is_shared_later_costs_no_answer(tmp_path, clock):
+    """Between the check and the first use somebody puts a file of theirs there: no cache."""
+    cache = ResponseCache(tmp_path / "cache", now=clock)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(0o755)
+    (tmp_path / "cache" / "notes").write_text("mine")
+    cache.put(KEY, kept_reply())
+    assert cache.get(KEY) is None
+    assert [f.name for f in (tmp_path / "cache").iterdir()] == ["notes"]
+    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o755
+
+
+@posix
 def test_a_directory_of_another_user_is_refused(tmp_path, clock, monkeypatch):
     """Also for root: what is in it was put there by somebody else."""
     (tmp_path / "cache").mkdir(mode=0o700)

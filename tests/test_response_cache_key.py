@@ -145,6 +145,11 @@ def test_the_policy_changes_the_key():
     assert key(ASKED, "p") != key(ASKED, "q")
 
 
+def test_the_addresses_of_the_hosts_change_the_key():
+    """What another server says is another answer, though its host has the same name."""
+    assert key(ASKED, addresses="x") != key(ASKED, addresses="y")
+
+
 def test_tags_that_the_policy_reads_count():
     """A tag that decides about quality must not be answered by another one's answer."""
     other = replace(ASKED, tags={**ASKED.tags, "team": "legal"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
@@ -26,6 +27,7 @@ Unit: TypeAlias = Literal["usd", "tokens", "requests"]
 """`usd` counts pico-dollars, `tokens` input and output together, `requests` calls charged."""
 
 _MOST_SHARE = 10.0
+_LONGEST_KEY = 500
 
 
 class _InWords(str):
@@ -163,7 +165,8 @@ class Budget:
     def key(self, tags: Mapping[str, str], request_id: str = "", unit: Unit = "usd") -> str:
         """The account in the ledger: one per unit, window kind, zone and value of each scoped tag.
 
-        The limit is not part of it: a budget that is raised keeps what was spent.
+        The limit is not part of it: a budget that is raised keeps what was spent. A long one ends
+        in its hash, for an index has no room for it: then it has 501 characters, else at most 500.
 
         Raises:
             InvalidBudgetError: the budget does not apply to these tags.
@@ -185,13 +188,21 @@ class Budget:
             account = f"request/{quoted(request_id)}" + (f"/{where}" if where else "")
         else:  # a rolling window is the same in all zones
             account = f"{self.window}/{'UTC' if self._rolling else self.tz}/{where}"
-        return account if unit == "usd" else f"{unit}:{account}"
+        return _shortened(account if unit == "usd" else f"{unit}:{account}")
 
     def period(self, now: datetime) -> Period:
         """The window that the instant `now` falls into; see `Period`."""
         if self._rolling:
             return rolling_period(self._rolling, now)
         return Period(*window_period(cast("Window", self.window), self.tz, now))
+
+
+def _shortened(key: str) -> str:
+    if len(key) <= _LONGEST_KEY:
+        return key
+    # One longer than any that is whole: nobody can make up tags that end like a hash.
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{key[: _LONGEST_KEY - len(digest)]}~{digest}"
 
 
 def _checked_limit(limit: object) -> int:

@@ -10,6 +10,8 @@ from router.budgets.budget import Budget, Unit
 from router.errors import BudgetExceededError, BudgetFrozenError
 from router.money import format_usd, to_usd
 
+_ADVICE = "Nothing was sent. Lower max_tokens, allow a cheaper candidate, or raise the limit."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
@@ -89,13 +91,24 @@ def left(hold: Hold, balance: Balance) -> int:
 
 def in_unit(amount: int, unit: Unit) -> str:
     """An amount in words: "$0.002000", "1,200 tokens", "3 requests"."""
-    return format_usd(amount) if unit == "usd" else f"{amount:,} {unit}"
+    if unit == "usd":
+        return format_usd(amount)
+    return f"{amount:,} {unit[:-1] if amount == 1 else unit}"
 
 
 def exceeded(
-    hold: Hold, balance: Balance, needed: int, what: str, detail: str = ""
+    hold: Hold,
+    balance: Balance,
+    needed: int,
+    what: str,
+    detail: str = "",
+    *,
+    advice: str = _ADVICE,
 ) -> BudgetExceededError:
-    """The error for a hold with too little left for `needed`, which `what` names."""
+    """The error for a hold with too little left for `needed`, which `what` names.
+
+    `advice` says what did not happen, and what to do.
+    """
     limit = hold.limit + balance.adjusted
     usd = hold.unit == "usd"
     figures = {
@@ -118,8 +131,7 @@ def exceeded(
     rest = in_unit(max(0, left(hold, balance)), hold.unit)
     return BudgetExceededError(
         f"the budget of {hold.name} has {rest} left, {what} {in_unit(needed, hold.unit)}"
-        f"{until}. Nothing was sent. Lower max_tokens, allow a cheaper candidate, or raise the "
-        f"limit.{detail}",
+        f"{until}. {advice}{detail}",
         budget=hold.name,
         unit=hold.unit,
         resets_at=hold.resets_at,

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from router.errors import RouterError
 
 
+class _Parser(argparse.ArgumentParser):
+    """Shows no password of a URL that stands where none was expected."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(re.sub(r"(//[^\s:]*):\S*@", r"\1:...@", message))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when it worked, 1 when it could not, 2 for a wrong command line."""
-    from router.cli import catalog, chat, doctor, plan, replay, report
+    from router.cli import budgets, catalog, chat, doctor, plan, replay, report
     from router.cli import demo as demo_command
 
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="centroute",
         description="Cost-aware routing and budgeting for large language models.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (demo_command, plan, chat, replay, report, catalog, doctor):
+    for command in (demo_command, plan, chat, replay, report, budgets, catalog, doctor):
         command.add_to(commands)
     given = parser.parse_args(arguments)
     try:

@@ -11,6 +11,7 @@ from router.cli.common import (
     call_from,
     client_from,
     prompt_from,
+    tag,
     write_record,
 )
 from router.cli.output import Output, add_json
@@ -22,7 +23,7 @@ def add_to(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser("chat", help="send a prompt and stream the answer")
     parser.add_argument("prompt", help="the prompt, or - for standard input")
-    parser.add_argument("--tag", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--tag", action="append", type=tag, default=[], metavar="NAME=VALUE")
     add_client_options(parser)
     add_json(parser)
     parser.set_defaults(run=run)
@@ -31,10 +32,11 @@ def add_to(commands: Any) -> None:
 def run(given: argparse.Namespace) -> int:
     """Ask."""
     out = Output(as_json=given.json)
-    tags = dict(tag.partition("=")[::2] for tag in given.tag)
     with client_from(given) as client:
         messages, arguments = prompt_from(given), call_from(given)
-        stream = client.chat.completions.create(messages, stream=True, tags=tags, **arguments)
+        stream = client.chat.completions.create(
+            messages, stream=True, tags=dict(given.tag), **arguments
+        )
         text = []
         with stream:
             for chunk in stream:

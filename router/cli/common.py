@@ -9,6 +9,7 @@ from typing import Any
 
 from router.client import Client
 from router.errors import ConfigError
+from router.ledgers.open import server_url
 from router.record import DecisionRecord
 
 
@@ -26,7 +27,7 @@ def add_client_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--budget", metavar="USD", help="cap of this request")
     parser.add_argument("--max-tokens", type=int, metavar="N")
-    parser.add_argument("--ledger", metavar="FILE", help="the ledger to use")
+    add_ledger(parser)
     parser.add_argument("--record", metavar="FILE", help="write the decision, to replay it later")
 
 
@@ -59,10 +60,33 @@ def write_record(path: str | None, record: DecisionRecord) -> None:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from error
 
 
-def require_file(ledger: str | None) -> None:
-    """Refuse a ledger that is named and not there: reading must not make one."""
-    if ledger is not None and not Path(ledger).expanduser().is_file():
+def add_ledger(parser: argparse.ArgumentParser) -> None:
+    """The ledger that a command reads or writes."""
+    parser.add_argument(
+        "--ledger",
+        metavar="FILE|URL",
+        help="the ledger; of a URL the password can be left to PGPASSWORD or ~/.pgpass",
+    )
+
+
+def require_ledger(ledger: str | None) -> None:
+    """Refuse a file that is named and not there: reading must not make one."""
+    if ledger is None or server_url(ledger, "--ledger") is not None:
+        return
+    if not Path(ledger).expanduser().is_file():
         raise ConfigError(f"expected the file of a ledger, {ledger!r} is none")
+
+
+def tag(text: str) -> tuple[str, str]:
+    """A tag of the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: no name, or no "=".
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    return name, value
 
 
 def prompt_from(given: argparse.Namespace) -> list[dict[str, str]]:

@@ -6,15 +6,15 @@ import argparse
 import os
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 from router._clock import utcnow
-from router._core import default_ledger_path
 from router.catalog import Catalog
-from router.cli.common import require_file
+from router.cli.common import add_ledger, require_ledger
 from router.cli.output import Output, add_json
 from router.errors import RouterError
-from router.ledgers.sqlite import SQLiteLedger
+from router.ledgers.open import default_ledger, open_store
 from router.transports.access import Access
 from router.transports.discovery import SELF_HOSTED, ask
 
@@ -25,7 +25,7 @@ def add_to(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser("doctor", help="check keys, hosts, the ledger and vLLM servers")
     parser.add_argument("--catalog", action="append", default=[], metavar="FILE", help="overlay")
-    parser.add_argument("--ledger", metavar="FILE", help="the ledger to check")
+    add_ledger(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -35,11 +35,11 @@ def run(given: argparse.Namespace) -> int:
     out = Output(as_json=given.json)
     catalog = Catalog.default().overlay(*given.catalog)
     access = Access(environ=os.environ)
-    require_file(given.ledger)
+    require_ledger(given.ledger)
     findings = [
         *_hosts(catalog, access),
         *_retired(catalog),
-        *_ledger(given.ledger or str(default_ledger_path(os.environ))),
+        *_ledger(given.ledger or default_ledger(os.environ)),
     ]
     out.table("Doctor", ("", "what", "finding"), findings)
     out.data([dict(zip(("state", "what", "finding"), f, strict=True)) for f in findings])
@@ -130,13 +130,11 @@ def _retired(catalog: Catalog) -> Iterator[Finding]:
             yield "note", f"model {name}", str(error)
 
 
-def _ledger(path: str) -> Iterator[Finding]:
-    ledger = SQLiteLedger(path)
+def _ledger(at: str) -> Iterator[Finding]:
     try:
-        ledger.check()
+        with closing(open_store(at)) as ledger:
+            ledger.check()
     except RouterError as error:
         yield "wrong", "ledger", str(error)
     else:
-        yield "ok", "ledger", f"{path} adds up"
-    finally:
-        ledger.close()
+        yield "ok", "ledger", f"{getattr(ledger, 'place', at)} adds up"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from router.cli.common import require_file
+from router.cli.common import add_ledger, require_ledger
 from router.cli.instants import instant
 from router.cli.output import Output, add_json
 from router.client import Client
@@ -24,7 +24,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--until", type=instant, metavar="ISO", help="before this instant")
     parser.add_argument("--tz", default="UTC", metavar="ZONE", help="zone of days and months")
     parser.add_argument("--csv", metavar="FILE", help="write CSV here")
-    parser.add_argument("--ledger", metavar="FILE", help="the ledger to read")
+    add_ledger(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -32,7 +32,7 @@ def add_to(commands: Any) -> None:
 def run(given: argparse.Namespace) -> int:
     """Report."""
     out = Output(as_json=given.json)
-    require_file(given.ledger)
+    require_ledger(given.ledger)
     by = [column.strip() for column in given.by.split(",") if column.strip()]
     with Client(ledger=given.ledger) as client:
         report = client.report(by, since=given.since, until=given.until, tz=given.tz)

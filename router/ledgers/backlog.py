@@ -7,10 +7,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
-from router.errors import CorruptLedgerError, LedgerError
+from router.errors import LedgerError
 from router.ledgers.entries import Reservation, Settlement
+from router.ledgers.failing import is_outage
 from router.ledgers.ledger import Ledger
 from router.ledgers.slabs import softened
 from router.ledgers.unposted import Unposted, find_unposted, read_unposted, write_unposted
@@ -24,7 +26,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 class Backlog:
     """What is to be posted, in the order in which it came, at most once per pause while it fails.
 
-    `stem` is the path beside which files are left and found ("": none); `quiet` logs no outage.
+    A call that the store refuses stands in no other one's way: it is tried once, and left in a
+    file at the end. `stem` is the path beside which files are left and found ("": none); `quiet`
+    logs no outage.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class Backlog:
         self._lock = threading.Lock()  # never held over a call of the ledger
         self._posting = threading.Lock()
         self._late: OrderedDict[str, Unposted] = OrderedDict()
+        self._refused: set[str] = set()
         self._files: dict[Path, set[str]] = {}
         self._found = not stem
         self._written: set[str] = set()
@@ -53,16 +58,21 @@ class Backlog:
 
     def keep(self, reservation: Reservation, settlement: Settlement | None) -> None:
         """Remember how a call ended, or that it was admitted without a reservation (None)."""
+        rid = reservation.id
         with self._lock:
-            self._late[reservation.id] = Unposted(reservation, settlement)
+            if rid in self._refused and settlement is not None and settlement.released:
+                self._forget(rid)  # nothing came of it, so nothing is missing
+                return
+            self._late[rid] = Unposted(reservation, settlement)
+            self._written.discard(rid)
 
     def drop(self, reservation_id: str) -> None:
         """Forget a call: what was to be posted of it holds no longer."""
         if self._late:
             with self._lock:
-                self._late.pop(reservation_id, None)
+                self._forget(reservation_id)
 
-    def failed(self, error: LedgerError) -> None:
+    def failed(self, error: Exception) -> None:
         """The store failed: it is asked again after a pause, which grows."""
         with self._lock:
             if not self._failures and not self._quiet:
@@ -73,22 +83,24 @@ class Backlog:
 
     def answered(self) -> None:
         """The store answered."""
-        if self._failures and not self._late:
+        if self._failures and not self._due:
             with self._lock:
                 if self._failures and not self._quiet:
-                    _log.warning("the ledger's store answers again, and has every call")
+                    has = "some calls are refused" if self._refused else "has every call"
+                    _log.warning("the ledger's store answers again, and %s", has)
                 self._failures = 0
 
     def post_some(self, most: int = _AT_ONCE) -> None:
         """Post some of it, unless another thread does or the store is not to be asked yet."""
         if not self._found:
             self._find()
-        if not self._late or self.down or not self._posting.acquire(blocking=False):
+        if not self._due or self.down or not self._posting.acquire(blocking=False):
             return
         try:
             with self._lock:
-                due = list(self._late.items())[:most]
-            for rid, call in due:
+                due = ((i, call) for i, call in self._late.items() if i not in self._refused)
+                batch = list(islice(due, most))
+            for rid, call in batch:
                 if not self._post(rid, call):
                     return
             self._clear_files()
@@ -103,33 +115,46 @@ class Backlog:
             LedgerError: it could not be posted: how many calls, of how many dollars, and where.
         """
         self._again = float("-inf")
-        while self._late:
-            before = len(self._late)
+        while before := self._due:
             self.post_some(before)
-            if len(self._late) >= before:
+            if self._due >= before:
                 break
         with self._lock:
-            left = [c for rid, c in self._late.items() if c.settlement or rid not in self._written]
-            if not left:
-                return
+            left = [c for rid, c in self._late.items() if rid not in self._written]
             # That nothing came of a call is worth a line in the file, but no alarm.
             lost = [c for c in left if c.settlement is None or not c.settlement.released]
-            pico = sum(_cost(call) for call in lost)
+            pico, refused = sum(map(_cost, lost)), self._due == 0
             where = "they are lost when this process ends"
-            if self._stem:
+            if left and self._stem:
                 with suppress(OSError):
                     path = write_unposted(self._stem, left)
                     where = f"they are in {path}, which the next process posts"
-                    self._written.update(self._late)
                     for call in left:
-                        if call.settlement is not None:
-                            del self._late[call.reservation.id]
+                        self._leave(call)
         if not lost:
             return
+        why = "refuses them" if refused else "does not answer"
         raise LedgerError(
-            f"{len(lost):,} calls of {format_usd(pico)} are not in the ledger, whose store does "
-            f"not answer; {where}"
+            f"{len(lost):,} calls of {format_usd(pico)} are not in the ledger, whose store "
+            f"{why}; {where}"
         )
+
+    @property
+    def _due(self) -> int:
+        return len(self._late) - len(self._refused)
+
+    def _forget(self, rid: str) -> None:
+        self._late.pop(rid, None)
+        self._refused.discard(rid)
+        self._written.discard(rid)
+
+    def _leave(self, call: Unposted) -> None:
+        """It is in a file. Of one that has not ended there will be more to say."""
+        rid = call.reservation.id
+        if call.settlement is None:
+            self._written.add(rid)
+        else:
+            self._forget(rid)
 
     def _post(self, rid: str, call: Unposted) -> bool:
         """Post one call; whether to go on with others."""
@@ -141,17 +166,25 @@ class Backlog:
                 ledger.release(rid, at=end.at, outcome=end.outcome)
             else:
                 ledger.post(call.reservation, end)
-        except LedgerError as error:
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others go on
             if is_outage(error):
                 self.failed(error)
                 return False
-            _log.error(
-                "call %s of %s is not in the ledger: %s", rid, format_usd(_cost(call)), error
-            )
+            self._refuse(rid, call, error)
+            return True
         with self._lock:
             if self._late.get(rid) is call:  # else it has ended meanwhile
-                del self._late[rid]
+                self._forget(rid)
         return True
+
+    def _refuse(self, rid: str, call: Unposted, error: Exception) -> None:
+        _log.error("call %s of %s is not in the ledger: %s", rid, format_usd(_cost(call)), error)
+        with self._lock:
+            known = self._late.get(rid)
+            if known is not None and known.settlement is not None and known.settlement.released:
+                self._forget(rid)
+            elif known is not None:
+                self._refused.add(rid)
 
     def _find(self) -> None:
         self._found = True
@@ -163,6 +196,7 @@ class Backlog:
                 continue
             with self._lock:
                 self._files[path] = {call.reservation.id for call in calls}
+                self._written |= self._files[path]
                 for call in calls:
                     self._late.setdefault(call.reservation.id, call)
 
@@ -171,15 +205,6 @@ class Backlog:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
             del self._files[path]
-
-
-def is_outage(error: LedgerError) -> bool:
-    """Whether the store failed; else it is what the ledger's rules say, or the file is damaged.
-
-    A store raises its own errors from those of its driver.
-    """
-    raised_from = error.__cause__ is not None or error.__suppress_context__
-    return raised_from and not isinstance(error, CorruptLedgerError)
 
 
 def _cost(call: Unposted) -> int:

@@ -138,12 +138,17 @@ def adjust(books: Books, adjustments: Sequence[Adjustment], holds: Sequence[Hold
     """See `Ledger.adjust`."""
     if any(books.adjusted(adjustment.id) for adjustment in adjustments):
         return
+    taken: dict[tuple[str, datetime], int] = {}
     for adjustment, hold in zip(adjustments, holds, strict=True):
         if adjustment.amount < 0:
+            at = adjustment.key, adjustment.window_start
+            taken[at] = taken.get(at, 0) - adjustment.amount
             balance = balance_of(books, hold)
             room = hold.limit + balance.adjusted - balance.spent - balance.reserved
-            if room < -adjustment.amount:
-                raise exceeded(hold, balance, -adjustment.amount, "this would take")
+            if room < taken[at]:
+                raise exceeded(
+                    hold, balance, taken[at], "this would take", advice="Nothing was changed."
+                )
     for adjustment in adjustments:
         books.account(adjustment.key, adjustment.window_start).adjusted += adjustment.amount
         if adjustment.kind in {"freeze", "unfreeze"}:

@@ -9,11 +9,11 @@ from decimal import Decimal
 
 from router.budgets.budget import Budget, Unit
 from router.budgets.holds import Hold, holds_for
-from router.errors import InvalidBudgetError
+from router.errors import BudgetExceededError, InvalidBudgetError
+from router.ledgers.asked import check_text, checked_amount, checked_tags, unchanged
 from router.ledgers.entries import Adjustment, AdjustmentKind
 from router.ledgers.ledger import Ledger
 from router.ledgers.status import BudgetStatus, status
-from router.money import to_pico
 
 
 class Budgets:
@@ -21,7 +21,9 @@ class Budgets:
 
     Budgets are named by themselves or by their name. Where a scope has a `*`, `tags` say whose
     account is meant. Every change is a line of the ledger, by whom and why, and lasts for the
-    present window; a freeze lasts until it is ended. In an event loop call them in a thread.
+    present window; a freeze lasts until it is ended. It is of the account, so a budget that has
+    its account together with another one of the client is not changed. In an event loop call
+    them in a thread.
 
     >>> from router import Budget, Client
     >>> client = Client(budgets=Budget("5.00", "day", name="daily"), ledger=":memory:")
@@ -46,7 +48,8 @@ class Budgets:
 
     def status(self, tags: Mapping[str, str] | None = None) -> list[BudgetStatus]:
         """Limit, spend and rest of each budget that a request with these tags would meet."""
-        return status(self._budgets, self._ledger(), {**self._tags, **(tags or {})}, self._now())
+        known = {**self._tags, **checked_tags(tags)}
+        return status(self._budgets, self._ledger(), known, self._now())
 
     def top_up(
         self,
@@ -63,11 +66,12 @@ class Budgets:
         `amount` is in USD, or in whole tokens or requests, as `unit` says.
 
         Raises:
-            InvalidBudgetError: no such budget or limit, no amount, nobody or no reason named.
+            InvalidBudgetError: no such budget or limit, two of that name, an account that another
+                budget has, too; no amount, nobody or no reason named.
             BudgetExceededError: lowered by more than is left.
         """
         hold = self._hold(budget, unit, tags)
-        self._book([("top_up", hold, _amount(amount, unit))], by, why)
+        self._book([("top_up", hold, checked_amount(amount, unit))], by, why)
         return self._state(hold, budget, tags)
 
     def transfer(
@@ -90,7 +94,7 @@ class Budgets:
             InvalidBudgetError: as in `top_up`, or both are one account.
             BudgetExceededError: the source has less left.
         """
-        moved = _amount(amount, unit)
+        moved = checked_amount(amount, unit)
         if moved <= 0:
             raise InvalidBudgetError(f"transfer: expected an amount above 0, got {amount!r}")
         giver = self._hold(source, unit, tags)
@@ -108,6 +112,8 @@ class Budgets:
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Refuse every request that the budget applies to, until `unfreeze`; hard budgets only.
+
+        An answer out of the response cache is still given, for it costs nothing.
 
         Raises:
             InvalidBudgetError: as in `top_up`, or the budget is soft.
@@ -144,14 +150,15 @@ class Budgets:
             raise InvalidBudgetError(
                 f"{kind}: the budget of {holds[0].name} is soft and refuses nothing; make it hard"
             )
+        if kind == "freeze":
+            self._check_alone(self._find(budget), holds, tags)
         self._book([(kind, hold, 0) for hold in holds], by, why)
 
     def _book(
         self, changes: Sequence[tuple[AdjustmentKind, Hold, int]], by: str, why: str
     ) -> None:
-        for name, value in (("by", by), ("why", why)):
-            if not isinstance(value, str) or not value.strip():
-                raise InvalidBudgetError(f"{name}: expected a text, got {value!r}")
+        check_text("by", by)
+        check_text("why", why)
         now = self._now()
         rows = [
             Adjustment(
@@ -168,7 +175,11 @@ class Budgets:
             )
             for kind, hold, amount in changes
         ]
-        self._ledger().adjust(rows, [hold for _, hold, _ in changes])
+        try:
+            self._ledger().adjust(rows, [hold for _, hold, _ in changes])
+        except BudgetExceededError as error:
+            _, hold, amount = min(changes, key=lambda change: change[2])
+            raise unchanged(error, hold, -amount) from None
 
     def _hold(self, budget: Budget | str, unit: Unit, tags: Mapping[str, str] | None) -> Hold:
         holds = {hold.unit: hold for hold in self._holds(budget, tags)}
@@ -177,6 +188,7 @@ class Budgets:
                 f"unit: the budget of {next(iter(holds.values())).name} has limits in "
                 f"{', '.join(holds)}, got {unit!r}"
             )
+        self._check_alone(self._find(budget), [holds[unit]], tags)
         return holds[unit]
 
     def _holds(self, budget: Budget | str, tags: Mapping[str, str] | None) -> tuple[Hold, ...]:
@@ -194,15 +206,36 @@ class Budgets:
             )
         return holds
 
+    def _check_alone(
+        self, budget: Budget, holds: Sequence[Hold], tags: Mapping[str, str] | None
+    ) -> None:
+        """A change is of an account: of one that two budgets have it would be one of both."""
+        keys, known = {hold.key for hold in holds}, self._known(budget, tags)
+        for other in self._budgets:
+            if other is budget or other.window == "request":
+                continue
+            if any(hold.key in keys for hold in holds_for((other,), known, self._now(), "")):
+                raise InvalidBudgetError(
+                    f"the budget of {_described(budget)} has one account with the budget of "
+                    f"{_described(other)}, so a change would be of both. Give one of them another "
+                    "scope or window"
+                )
+
     def _known(self, budget: Budget, tags: Mapping[str, str] | None) -> dict[str, str]:
         """Whose account is meant: a budget that is named knows better than the client's tags."""
         own = {key: value for key, value in budget.scope.items() if "*" not in value}
-        return {**self._tags, **own, **(tags or {})}
+        return {**self._tags, **own, **checked_tags(tags)}
 
     def _find(self, budget: Budget | str) -> Budget:
-        for one in self._budgets:
-            if budget in (one, one.name):
-                return one
+        found = [one for one in self._budgets if budget in (one, one.name)]
+        if isinstance(budget, str) and any(one is not found[0] for one in found):
+            which = " and ".join(_described(one) for one in found)
+            raise InvalidBudgetError(
+                f"several budgets of this client are named {budget!r}: {which}. Pass the Budget "
+                "itself, or give them other names"
+            )
+        if found:
+            return found[0]
         names = ", ".join(repr(one.name) for one in self._budgets) or "none"
         raise InvalidBudgetError(f"no such budget of this client: {budget!r}; there are {names}")
 
@@ -214,12 +247,7 @@ class Budgets:
         return next(state for state in states if state.unit == hold.unit)
 
 
-def _amount(amount: str | int | Decimal, unit: Unit) -> int:
-    if unit == "usd":
-        try:
-            return to_pico(amount)
-        except ValueError as error:
-            raise InvalidBudgetError(f"amount: {error}") from None
-    if isinstance(amount, bool) or not isinstance(amount, int):
-        raise InvalidBudgetError(f"amount: expected whole {unit}, got {amount!r}")
-    return amount
+def _described(budget: Budget) -> str:
+    named = "" if budget.name == budget.words else f"{budget.name} "
+    zone = "" if budget.tz == "UTC" else f", {budget.tz}"
+    return f"{named}({budget.words}{zone}{'' if budget.hard else ', soft'})"

@@ -14,12 +14,14 @@ from router.budgets.holds import Balance, Hold
 from router.errors import LedgerError
 from router.ledgers._lease.background import keep
 from router.ledgers._lease.till import charged, entry_of
-from router.ledgers.backlog import Backlog, is_outage
+from router.ledgers.backlog import Backlog
 from router.ledgers.entries import Adjustment, Entry, Reservation, Settlement
+from router.ledgers.failing import is_outage, store_failure
 from router.ledgers.ledger import Ledger
 from router.types import Cost, Usage
 
 _REMEMBERED = 4096
+_AWAY = "the ledger's store does not answer"
 
 
 class Outage:
@@ -32,8 +34,9 @@ class Outage:
     for; `close` writes what is left to a file `<unposted>.unposted-....jsonl`, which the next
     process posts. `unposted` is the ledger's own path where it has one.
 
-    A store's own error is a LedgerError raised from another one; without one it is the answer of
-    the ledger's rules and passes through.
+    Whether the store failed says `router.ledgers.failing`: a LedgerError of `store_failure`, or
+    one raised from an OSError. Any other is an answer, such as to a row that the store cannot
+    take, and passes through. `close` names and keeps what the store took from nobody, too.
     """
 
     def __init__(
@@ -71,7 +74,7 @@ class Outage:
         allow = self._mode == "allow"
         try:
             if allow and self._backlog.down:
-                raise LedgerError("the ledger's store does not answer") from None
+                raise store_failure(_AWAY)
             self.ledger.reserve(reservation)
         except LedgerError as error:
             if not is_outage(error):
@@ -114,7 +117,7 @@ class Outage:
             reservation = self._open.get(reservation_id)
         try:
             if reservation is not None and self._waits:
-                raise LedgerError("the ledger's store does not answer") from None
+                raise store_failure(_AWAY)
             entry = self.ledger.settle(reservation_id, settlement)
         except LedgerError as error:
             if reservation is None or not is_outage(error):
@@ -137,7 +140,7 @@ class Outage:
             reservation = self._open.get(reservation_id)
         try:
             if reservation is not None and self._waits:
-                raise LedgerError("the ledger's store does not answer") from None
+                raise store_failure(_AWAY)
             self.ledger.release(reservation_id, at=at, outcome=outcome)
         except LedgerError as error:
             if reservation is None or not is_outage(error):
@@ -151,7 +154,7 @@ class Outage:
         charge = charged(settlement) if settlement.charged else (0, 0, 0)
         try:
             if self._waits:
-                raise LedgerError("the ledger's store does not answer") from None
+                raise store_failure(_AWAY)
             entry = self.ledger.post(reservation, settlement)
         except LedgerError as error:
             if not is_outage(error):
@@ -166,7 +169,7 @@ class Outage:
         self._backlog.post_some()
         try:
             if self._mode == "allow" and self._backlog.down:
-                raise LedgerError("the ledger's store does not answer") from None
+                raise store_failure(_AWAY)
             found = self.ledger.balances(holds)
         except LedgerError as error:
             if not is_outage(error):

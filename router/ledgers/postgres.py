@@ -18,12 +18,13 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from router.budgets.holds import Balance, Hold
-from router.errors import ConfigError, CorruptLedgerError, LedgerError, RouterError
+from router.errors import ConfigError, CorruptLedgerError, RouterError
 from router.ledgers import books
 from router.ledgers import slabs as slab_rules
 from router.ledgers._sqlite.rows import adjustment_from, entry_from, micros
 from router.ledgers.combine import Combiner, Operation
 from router.ledgers.entries import Adjustment, Entry, Reservation, Settlement
+from router.ledgers.failing import store_failure
 
 try:
     from router.ledgers._postgres import fork
@@ -273,7 +274,7 @@ class PostgresLedger:
                     if changed:
                         self._memory.learn(rows.locked, rows.opened, rows.ended)
                     return results
-        raise LedgerError(f"ledger {self.place}: its rows change faster than they can be locked")
+        raise store_failure(f"ledger {self.place}: its rows change faster than they can be locked")
 
     def _pages(self, first: int | None, last: int | None, span: list[int]) -> Iterator[Entry]:
         while first is not None and last is not None and first <= last:

@@ -14,6 +14,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +37,17 @@ from router.ledgers.combine import Combiner, Operation
 from router.ledgers.entries import Adjustment, Entry, Reservation, Settlement
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """An operation, and the reservations that it will look for."""
+
+    run: Operation[SQLiteBooks]
+    ids: tuple[str, ...]
+
+    def __call__(self, rows: SQLiteBooks) -> Any:
+        return self.run(rows)
 
 
 class SQLiteLedger:
@@ -75,16 +87,18 @@ class SQLiteLedger:
             books.sweep(rows, now)
             books.reserve(rows, reservation)
 
-        self._submit(operation)
+        self._submit(operation, reservation.id)
 
     def settle(self, reservation_id: str, settlement: Settlement) -> Entry:
         """Turn a reservation into spend; see `Ledger.settle`."""
-        entry: Entry = self._submit(lambda rows: books.settle(rows, reservation_id, settlement))
+        entry: Entry = self._submit(
+            lambda rows: books.settle(rows, reservation_id, settlement), reservation_id
+        )
         return entry
 
     def release(self, reservation_id: str, *, at: datetime, outcome: str) -> None:
         """Return a reservation whose call was not charged; see `Ledger.release`."""
-        self._submit(lambda rows: books.release(rows, reservation_id, at, outcome))
+        self._submit(lambda rows: books.release(rows, reservation_id, at, outcome), reservation_id)
 
     def post(self, reservation: Reservation, settlement: Settlement) -> Entry:
         """Record a call that nobody reserved; see `Ledger.post`."""
@@ -178,18 +192,24 @@ class SQLiteLedger:
                     connection.close()
             self._connection = self._reader = None
 
-    def _submit(self, operation: Operation[SQLiteBooks]) -> Any:
+    def _submit(self, operation: Operation[SQLiteBooks], *ids: str) -> Any:
+        """Perform an operation that looks for these reservations, with others that wait."""
         with self._errors():
-            return self._combiner.submit(operation)
+            return self._combiner.submit(_Task(operation, ids))
 
     def _perform(self, operations: Sequence[Operation[SQLiteBooks]]) -> list[Any]:
         """Perform operations in one transaction; see `router.ledgers.combine.Perform`."""
         results: list[Any] = []
         with self._lock:
             db = self._db()
-            _patiently(lambda: db.execute("BEGIN IMMEDIATE"))
             try:
+                if db.in_transaction:  # interrupted in the middle of the last one's end
+                    db.execute("ROLLBACK")
+                _patiently(lambda: db.execute("BEGIN IMMEDIATE"))
                 rows = SQLiteBooks(db, self._opened)
+                if len(operations) > 1:
+                    tasks = [each for each in operations if isinstance(each, _Task)]
+                    rows.look_up([rid for task in tasks for rid in task.ids])
                 for operation in operations:
                     try:
                         results.append(operation(rows))
@@ -228,6 +248,10 @@ class SQLiteLedger:
             yield
         except OverflowError as error:
             raise LedgerError(f"ledger {self.path}: a number is too large for it") from error
+        except UnicodeEncodeError as error:
+            raise LedgerError(f"ledger {self.path}: a text that is no Unicode text") from error
+        except (sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError) as error:
+            raise LedgerError(f"ledger {self.path}: refused as it is ({error})") from error
         except sqlite3.OperationalError as error:
             raise LedgerError(
                 f"ledger {self.path}: {error}. Check that its directory exists and can be "

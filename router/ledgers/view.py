@@ -50,6 +50,11 @@ class Known:
     past: Entry | None = None
     corrected: Entry | None = None
 
+    def copy(self) -> Known:
+        """Another one, to be changed: a fifth of the time of `dataclasses.replace`."""
+        made = self.id, self.amount, self.tokens, self.record, self.parts
+        return Known(*made, self.slab, self.drawn, self.past, self.corrected)
+
     @property
     def rest(self) -> int:
         """What is left of a slab."""

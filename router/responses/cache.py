@@ -52,7 +52,7 @@ class CacheStats:
 
 
 class ResponseCache:
-    """Answers to requests seen before, in the directory `path` (made with mode 0700).
+    """Answers to requests seen before, in the directory `path` (mode 0700, made or made so).
 
     `ttl` is in seconds, or a timedelta: older answers are not given. `size_limit` is in bytes
     (at least 1 MiB): beyond it the answers stored first go first. `streams_with_tools` says that
@@ -60,7 +60,8 @@ class ResponseCache:
     first used; threads, processes and forked children may share it.
 
     Raises:
-        ConfigError: a setting that makes no sense, or a directory that others can write into.
+        ConfigError: a setting that makes no sense; a directory that others can write into, or
+            look into where it holds more than a cache.
 
     >>> from router.responses import ResponseCache
     >>> ResponseCache("answers", ttl=3600).ttl
@@ -90,7 +91,7 @@ class ResponseCache:
         self._warned: set[str] = set()
         self._hits = self._misses = self._stored = self._failures = 0
         self._lock = threading.RLock()
-        check_directory(self.path)
+        check_directory(self.path, _FILE)
         _caches.add(self)
 
     def get(self, key: str) -> CachedReply | None:

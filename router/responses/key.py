@@ -18,13 +18,14 @@ def cache_key(
     policy: str,
     by: Collection[str] | None = (),
     streams_with_tools: bool = False,
+    addresses: str = "",
 ) -> str | None:
     """The SHA-256 (64 hex digits) of a request, None for one that must not be cached.
 
-    Equal for requests that ask for the same thing of the same models under the same `policy` (its
-    fingerprint), for the same tenant (the tag `tenant`). Other tags count only if they are named
-    in `by` (None: all of them do); see `tags_read`. Id, timeout, retries, patience and `stream`
-    do not count.
+    Equal for requests that ask for the same thing of the same models at the same `addresses`
+    (see `Access.fingerprint`) under the same `policy` (its fingerprint), for the same tenant (the
+    tag `tenant`). Other tags count only if they are named in `by` (None: all of them do); see
+    `tags_read`. Id, timeout, retries, patience and `stream` do not count.
 
     Not cached: a stream that may call tools, unless `streams_with_tools`; a request that JSON
     cannot express.
@@ -38,6 +39,7 @@ def cache_key(
                 "format": FORMAT,
                 "tenant": request.tags.get("tenant", ""),
                 "policy": policy,
+                "addresses": addresses,
                 "tags": tags,
                 "models": list(request.models),
                 "messages": [dict(message) for message in request.messages],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -40,6 +42,12 @@ class Access:
         from_env = self.environ.get(target.base_url_env) if target.base_url_env else None
         url = self.base_urls.get(host) or from_env or target.base_url
         return url.rstrip("/") if url else None
+
+    def fingerprint(self, hosts: Mapping[str, Reachable]) -> str:
+        """A digest of where these hosts are served: it changes with any of their base URLs."""
+        urls = {name: self.base_url(name, host) for name, host in hosts.items()}
+        text = json.dumps({name: url for name, url in urls.items() if url}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def key(self, host: str, target: Reachable) -> str | None:
         """The host's API key without blanks around it, None when it is not set.

@@ -68,6 +68,11 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE entries ADD COLUMN saved INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE balances ADD COLUMN adjusted INTEGER NOT NULL DEFAULT 0;
     DROP INDEX one_correction;
+    DROP TRIGGER entries_are_not_changed;
+    UPDATE entries SET tokens = input_tokens + output_tokens,
+        requests = kind IN ('settle', 'expire');
+    CREATE TRIGGER entries_are_not_changed BEFORE UPDATE ON entries
+        BEGIN SELECT RAISE(ABORT, 'ledger entries are never changed'); END;
     CREATE INDEX corrections ON entries (reservation_id) WHERE kind = 'correct';
     CREATE TABLE slabs (
         id TEXT PRIMARY KEY REFERENCES reservations (id),
