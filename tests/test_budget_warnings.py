@@ -243,7 +243,12 @@ def test_a_client_does_not_await(made, caplog):
 
     with pytest.raises(ConfigError, match="only AsyncClient awaits a listener"):
         made(listener, Budget(requests=9, warn=(0.1,)))
-    disguised = made(lambda warning: listener(warning), Budget(requests=9, warn=(0.1,)))
+
+    class Disguised:
+        def __call__(self, warning):
+            return listener(warning)
+
+    disguised = made(Disguised(), Budget(requests=9, warn=(0.1,)))
     assert create(disguised).text == "x"
     assert "only AsyncClient awaits a listener" in caplog.text
     with pytest.raises(ConfigError, match="on_warning: expected a function"):

@@ -249,7 +249,7 @@ def test_a_missing_key_names_the_other_hosts():
     ("setting", "says"),
     [
         ({"policy": 5}, "policy: expected a preset, a file or a callable, got 5"),
-        ({"ledger": 5}, "ledger: expected a path or a ledger, got 5"),
+        ({"ledger": 5}, "ledger: expected a path, a URL or a ledger, got int"),
         ({"keys": {"deepinfra": 5}}, "keys: expected a dict of texts"),
         ({"keys": "sk-secret"}, "keys: expected a dict of texts"),
         ({"base_urls": {"vllm": None}}, "base_urls: expected a dict of texts"),
