@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from policies.types import Decision
+from router.budgets.scopes import LONGEST_TAG, is_tag
 from router.catalog import Candidate, Rates
 from router.errors import (
     ContextLengthError,
@@ -18,7 +19,6 @@ from router.errors import (
 )
 from router.types import Request
 
-LONGEST_TAG = 256
 LONGEST_PATIENCE = 31 * 86_400
 LONGEST_TIMEOUT = 86_400
 """Seconds. A reservation whose process died is held about as long as its request's timeout."""
@@ -91,16 +91,6 @@ def nobody_left(obstacles: Mapping[str, Obstacle], input_tokens: int) -> RouterE
     return NoCandidateError("no candidate can serve this request:", reasons=reasons)
 
 
-def _is_tag(value: object) -> bool:
-    # Half of a surrogate pair is a str, too, but neither a ledger nor a CSV file can hold it; nor
-    # does a server's ledger take a zero byte.
-    return (
-        isinstance(value, str)
-        and len(value) <= LONGEST_TAG
-        and not any("\ud800" <= c <= "\udfff" or c < " " or c == "\x7f" for c in value)
-    )
-
-
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
@@ -163,7 +153,7 @@ def check_parameters(request: Request) -> None:
             param="patience",
         )
     for name, value in request.tags.items():
-        if not (_is_tag(name) and _is_tag(value) and name):
+        if not (is_tag(name) and is_tag(value) and name):
             raise InvalidRequestError(
                 f"tags: expected text names and values of at most {LONGEST_TAG} characters, no "
                 f"control characters; got {_short(name)}: {_short(value)}",

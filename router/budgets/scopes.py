@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from router.errors import InvalidBudgetError
 
+LONGEST_TAG = 256
 CANDIDATE_SCOPES = frozenset(("model", "mode", "host", "candidate"))
 """Names in a scope that are not tags of the request but say who is called."""
 
@@ -33,6 +34,18 @@ def check_scope(scope: object) -> dict[str, str]:
                 f"Budget scope: in {name}={pattern!r}, expected '*' to stand for a whole {whole}"
             )
     return dict(scope)
+
+
+def is_tag(text: object) -> bool:
+    """Whether a text may be a tag's name or value: what every ledger and a CSV file can hold.
+
+    Half of a surrogate pair is a str, too; a server's ledger takes no zero byte.
+    """
+    return (
+        isinstance(text, str)
+        and len(text) <= LONGEST_TAG
+        and not any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in text)
+    )
 
 
 def matched(name: str, pattern: str, value: str) -> str | None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from router.budgets.budget import Unit
-from router.budgets.holds import Balance, Hold, exceeded
-from router.errors import BudgetExceededError, InvalidBudgetError
+from router.budgets.scopes import LONGEST_TAG, is_tag
+from router.errors import InvalidBudgetError
 from router.money import to_pico
 
-_LONGEST_TAG, _LONGEST_TEXT, _SHOWN = 256, 500, 80
+_LONGEST_TEXT, _SHOWN = 500, 80
 _MOST = 2**62
 """Tokens or requests that can be added twice to what a row of the ledger holds."""
 
@@ -28,9 +28,9 @@ def checked_tags(tags: object) -> dict[str, str]:
             f"tags: expected a dict such as {{'team': 'search'}}, got {_short(tags)}"
         )
     for name, value in tags.items():
-        if not (name and _is_tag(name) and _is_tag(value)):
+        if not (name and is_tag(name) and is_tag(value)):
             raise InvalidBudgetError(
-                f"tags: expected text of at most {_LONGEST_TAG} characters without control "
+                f"tags: expected text of at most {LONGEST_TAG} characters without control "
                 f"characters, got {_short(name)}: {_short(value)}"
             )
         if "*" in value.split("/"):
@@ -78,31 +78,8 @@ def checked_amount(amount: object, unit: Unit) -> int:
     return amount
 
 
-def unchanged(error: BudgetExceededError, hold: Hold, taken: int) -> BudgetExceededError:
-    """A ledger's refusal to take so much, in words for whoever changes a budget."""
-    balance = Balance(
-        spent=_whole(error.spent, hold.unit),
-        reserved=_whole(error.reserved, hold.unit),
-        adjusted=_whole(error.limit, hold.unit) - hold.limit,
-    )
-    return exceeded(hold, balance, taken, "this would take", advice="Nothing was changed.")
-
-
-def _is_tag(text: object) -> bool:
-    # What no request may have (`router.constraints`) would name an account of nobody's.
-    return (
-        isinstance(text, str)
-        and len(text) <= _LONGEST_TAG
-        and not any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in text)
-    )
-
-
 def _short(value: object) -> str:
     if not isinstance(value, str):
         return type(value).__name__
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-
-
-def _whole(figure: Decimal | int, unit: Unit) -> int:
-    return int(Decimal(figure).scaleb(12)) if unit == "usd" else int(figure)

@@ -146,9 +146,9 @@ def adjust(books: Books, adjustments: Sequence[Adjustment], holds: Sequence[Hold
             balance = balance_of(books, hold)
             room = hold.limit + balance.adjusted - balance.spent - balance.reserved
             if room < taken[at]:
-                raise exceeded(
-                    hold, balance, taken[at], "this would take", advice="Nothing was changed."
-                )
+                rest = replace(balance, frozen=False)  # a freeze is not what is in the way
+                said = "this would take"
+                raise exceeded(hold, rest, taken[at], said, advice="Nothing was changed.")
     for adjustment in adjustments:
         books.account(adjustment.key, adjustment.window_start).adjusted += adjustment.amount
         if adjustment.kind in {"freeze", "unfreeze"}:

@@ -9,8 +9,8 @@ from decimal import Decimal
 
 from router.budgets.budget import Budget, Unit
 from router.budgets.holds import Hold, holds_for
-from router.errors import BudgetExceededError, InvalidBudgetError
-from router.ledgers.asked import check_text, checked_amount, checked_tags, unchanged
+from router.errors import InvalidBudgetError
+from router.ledgers.asked import check_text, checked_amount, checked_tags
 from router.ledgers.entries import Adjustment, AdjustmentKind
 from router.ledgers.ledger import Ledger
 from router.ledgers.status import BudgetStatus, status
@@ -175,11 +175,7 @@ class Budgets:
             )
             for kind, hold, amount in changes
         ]
-        try:
-            self._ledger().adjust(rows, [hold for _, hold, _ in changes])
-        except BudgetExceededError as error:
-            _, hold, amount = min(changes, key=lambda change: change[2])
-            raise unchanged(error, hold, -amount) from None
+        self._ledger().adjust(rows, [hold for _, hold, _ in changes])
 
     def _hold(self, budget: Budget | str, unit: Unit, tags: Mapping[str, str] | None) -> Hold:
         holds = {hold.unit: hold for hold in self._holds(budget, tags)}
