@@ -15,9 +15,10 @@ from router.effects import Effect, Verify
 from router.errors import RouterError, UsageError
 from router.feedback import grade_of
 from router.serve import Job, serve
-from router.types import Attempt, Reply
+from router.services import Services
+from router.types import Attempt, Reply, Route
 
-_RIGHT = 0.5
+RIGHT = 0.5
 """An answer graded below this is taken for wrong."""
 
 
@@ -50,7 +51,7 @@ def verified(
         notes += ended.notes
         grade = yield from _judge(job, candidate, ended, notes)
         done = replace(ended.attempt, grade=grade)
-        wrong = grade is not None and grade < _RIGHT
+        wrong = grade is not None and grade < RIGHT
         if wrong:
             done = replace(done, outcome="rejected")
         job.past.append(done)
@@ -87,7 +88,6 @@ def _judge(
     job: Job, candidate: Candidate, ended: Ended, notes: list[str]
 ) -> Generator[Effect, Any, float | None]:
     """The verifier's grade of an answer; None, and a note, when it has none."""
-    assert job.services.verify is not None
     assert ended.reply is not None
     done = ended.attempt
     route = replace(
@@ -98,8 +98,16 @@ def _judge(
         attempts=(*job.past, done),
         finished_at=job.services.now(),
     )
+    return (yield from judged(job.services, ended.reply, route, notes))
+
+
+def judged(
+    services: Services, reply: Reply, route: Route, notes: list[str]
+) -> Generator[Effect, Any, float | None]:
+    """The verifier's grade of an answer, fresh or kept; None, and a note, where it has none."""
+    assert services.verify is not None
     try:
-        verdict = yield Verify(job.services.verify, ended.reply, route)
+        verdict = yield Verify(services.verify, reply, route)
     except Exception as error:  # noqa: BLE001 - a verifier is anybody's code
         notes.append(f"not verified, the verifier failed: {type(error).__name__}{_said(error)}")
         return None

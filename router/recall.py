@@ -14,9 +14,9 @@ from classifiers.scores import Quantiles
 from policies.types import Decision
 from router.attempt import StreamClosed
 from router.catalog import Candidate
-from router.effects import Effect, Emit, Post, Verify
+from router.effects import Effect, Emit, Post
 from router.errors import LedgerError, RouterError
-from router.feedback import grade_of
+from router.escalate import RIGHT, judged
 from router.ledgers import Record, Reservation, Settlement
 from router.money import format_usd
 from router.responses import CachedReply, storable
@@ -25,7 +25,6 @@ from router.types import Attempt, Chunk, Cost, Forecast, Reply, Request, Route, 
 
 Hit: TypeAlias = tuple[Reply | None, Route]
 
-_RIGHT = 0.5
 _NONE = Quantiles(0, 0, 0, 0, 0)
 
 
@@ -49,8 +48,8 @@ def recalled(
     notes = list(route.notes)
     grade: float | None = None
     if services.verify is not None and not request.stream:
-        grade = yield from _judged(services, reply, route, notes)
-        if grade is not None and grade < _RIGHT:
+        grade = yield from judged(services, reply, route, notes)
+        if grade is not None and grade < RIGHT:
             return None
     reservation, settlement = _line(request, services, cached, began)
     try:
@@ -226,25 +225,6 @@ def _forecast(cached: CachedReply) -> Forecast:
         rates_id=_rates_id(cached),
         tokens_basis="cached",
     )
-
-
-def _judged(
-    services: Services, reply: Reply, route: Route, notes: list[str]
-) -> Generator[Effect, Any, float | None]:
-    """The verifier's grade of a kept answer, as of a fresh one; None, and a note, without one."""
-    assert services.verify is not None
-    try:
-        verdict = yield Verify(services.verify, reply, route)
-    except Exception as error:  # noqa: BLE001 - a verifier is anybody's code
-        notes.append(f"not verified, the verifier failed: {type(error).__name__}")
-        return None
-    grade = grade_of(verdict)
-    if grade is None:
-        notes.append(
-            "not verified: expected True, False or a number from 0 to 1 of the verifier, got "
-            f"{type(verdict).__name__}"
-        )
-    return grade
 
 
 def _nothing(cached: CachedReply) -> Cost:

@@ -10,7 +10,6 @@ import sqlite3
 
 from router.errors import CorruptLedgerError, LedgerError
 
-_MARK = "outage"
 _DOWN = frozenset(
     (
         sqlite3.SQLITE_PERM,
@@ -32,7 +31,7 @@ _PRIMARY = 0xFF
 def store_failure(message: str) -> LedgerError:
     """The error of a store that failed itself: the same call may succeed later as it is."""
     error = LedgerError(message)
-    vars(error)[_MARK] = True  # kept when it is pickled
+    error.outage = True
     return error
 
 
@@ -42,7 +41,7 @@ def is_outage(error: BaseException | None) -> bool:
     Of SQLite only the file and its locks count; a damaged file never does.
     """
     while error is not None and not isinstance(error, CorruptLedgerError):
-        if vars(error).get(_MARK) or isinstance(error, OSError):
+        if getattr(error, "outage", False) or isinstance(error, OSError):
             return True
         if isinstance(error, sqlite3.OperationalError):
             return getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _DOWN

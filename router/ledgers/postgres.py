@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from router._locks import watch
 from router.budgets.holds import Balance, Hold
 from router.errors import ConfigError, CorruptLedgerError, RouterError
 from router.ledgers import books
@@ -27,7 +28,6 @@ from router.ledgers.entries import Adjustment, Entry, Reservation, Settlement
 from router.ledgers.failing import store_failure
 
 try:
-    from router.ledgers._postgres import fork
     from router.ledgers._postgres.books import NotPreparedError, PostgresBooks
     from router.ledgers._postgres.connect import Link, Server
     from router.ledgers._postgres.load import Session, begin, look
@@ -75,7 +75,7 @@ class PostgresLedger:
         self._combiner: Combiner[PostgresBooks] = Combiner(
             self._perform, outages=(*OUTAGES, RouterError)
         )
-        fork.watch(self)
+        watch(self)
 
     def __repr__(self) -> str:
         return f"PostgresLedger({self.place})"

@@ -6,12 +6,10 @@ transactions (`router.ledgers.combine`); processes take turns, waiting with jitt
 
 from __future__ import annotations
 
-import os
 import random
 import sqlite3
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from router._locks import watch
 from router.budgets.holds import Balance, Hold
 from router.errors import CorruptLedgerError, LedgerError, RouterError
 from router.ledgers import books
@@ -74,7 +73,7 @@ class SQLiteLedger:
         self._combiner: Combiner[SQLiteBooks] = Combiner(
             self._perform, outages=(sqlite3.OperationalError, RouterError)
         )
-        _ledgers[id(self)] = self
+        watch(self)
 
     def reserve(self, reservation: Reservation) -> None:
         """Set the amounts aside in all holds or in none; see `Ledger.reserve`.
@@ -192,6 +191,22 @@ class SQLiteLedger:
                     connection.close()
             self._connection = self._reader = None
 
+    def before_fork(self) -> None:
+        """Wait for what is under way, and close the file: a child that closed it would drop the
+        parent's locks.
+        """
+        self._lock.acquire()
+        self._read_lock.acquire()
+        if self.path != ":memory:":  # that one would be lost; a child gets a copy of it
+            self.close()
+
+    def after_fork(self, *, in_child: bool) -> None:
+        """Go on."""
+        if in_child:
+            self._combiner.reset()
+        self._read_lock.release()
+        self._lock.release()
+
     def _submit(self, operation: Operation[SQLiteBooks], *ids: str) -> Any:
         """Perform an operation that looks for these reservations, with others that wait."""
         with self._errors():
@@ -277,44 +292,3 @@ def _patiently(call: Callable[[], T]) -> T:
                 raise
         time.sleep(random.uniform(0.0, pause))  # noqa: S311 - nothing secret hangs on it
         pause = min(1.5 * pause, 0.003)
-
-
-_ledgers: weakref.WeakValueDictionary[int, SQLiteLedger] = weakref.WeakValueDictionary()
-_forking = threading.Lock()
-_held: list[SQLiteLedger] = []
-
-
-def _before_fork() -> None:
-    """Close what a child must not inherit: closed there, it would drop the parent's locks.
-
-    The locks are held over the fork, so that no transaction is under way in it.
-    """
-    _forking.acquire()
-    # While we wait for one, another thread may make more of them.
-    while more := [x for ref in _ledgers.valuerefs() if (x := ref()) and x not in _held]:
-        for ledger in more:
-            ledger._lock.acquire()
-            ledger._read_lock.acquire()
-            _held.append(ledger)
-            if ledger.path != ":memory:":  # that one would be lost; a child gets a copy of it
-                ledger.close()
-
-
-def _after_fork() -> None:
-    while _held:
-        ledger = _held.pop()
-        ledger._read_lock.release()
-        ledger._lock.release()
-    _forking.release()
-
-
-def _after_fork_in_child() -> None:
-    for ledger in _held:
-        ledger._combiner.reset()
-    _after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
-    )

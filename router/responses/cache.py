@@ -10,7 +10,6 @@ import math
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from router._clock import utcnow
+from router._locks import watch
 from router.errors import ConfigError
 from router.responses.directory import check_directory, make_private
 from router.responses.reply import CachedReply, TamperedError, decode, encode
@@ -92,7 +92,7 @@ class ResponseCache:
         self._hits = self._misses = self._stored = self._failures = 0
         self._lock = threading.RLock()
         check_directory(self.path, _FILE)
-        _caches.add(self)
+        watch(self)
 
     def get(self, key: str) -> CachedReply | None:
         """The answer kept under this key; None when there is none, or it is too old."""
@@ -191,6 +191,16 @@ class ResponseCache:
             self._warned.add(cause)
             _log.warning("response cache %s: %s; %s", self.path, cause, then)
 
+    def before_fork(self) -> None:
+        """Close the file: SQLite's locks do not survive a fork, so no child may inherit it."""
+        self._lock.acquire()
+        with suppress(Exception):
+            self.close()
+
+    def after_fork(self, *, in_child: bool) -> None:  # noqa: ARG002 - it has no threads
+        """Go on."""
+        self._lock.release()
+
 
 def _span(ttl: float | timedelta) -> timedelta:
     try:
@@ -212,27 +222,3 @@ def _cause(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{type(error).__name__} ({error.strerror})"
     return type(error).__name__
-
-
-_caches: weakref.WeakSet[ResponseCache] = weakref.WeakSet()
-_held: list[ResponseCache] = []
-
-
-def _before_fork() -> None:
-    # SQLite's locks do not survive a fork: a child must not inherit an open file.
-    for cache in list(_caches):
-        cache._lock.acquire()
-        _held.append(cache)
-        with suppress(Exception):
-            cache.close()
-
-
-def _after_fork() -> None:
-    while _held:
-        _held.pop()._lock.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
-    )
