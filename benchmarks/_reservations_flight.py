@@ -109,7 +109,7 @@ class Runway:
         messages = [{"role": "user", "content": prompt.prompt}]
         asked = {"model": self.model, "max_tokens": self.size.max_tokens}
         request: Request = self.client._core.request(messages, asked)
-        tokens = self.services.count_input(request.messages)
+        tokens = len(self.services.read_input(request.messages))
         length = prompt.outcomes[self.candidate.model].output_tokens
         truth = cost(Usage(input_tokens=tokens, output_tokens=length), self.rates).pico
         line = flow.complete(request, self.services)

@@ -18,7 +18,7 @@ from router.forecast import forecast, input_bound, spread
 from router.horizon import Horizon
 from router.pricing import cost
 from router.prompts.layout import arrange
-from router.prompts.prefix import chain_of
+from router.prompts.blocks import chain_of
 from router.prompts.text import prompt_of
 from router.purses import room_in
 from router.scoring import scores_of
@@ -65,7 +65,7 @@ def both(services, candidates, now) -> tuple[list[float], list[float]]:
         messages = ({"role": "user", "content": f"Prove that there are {i} primes before it."},)
         request = Request(id="r", messages=messages)
         layout = arrange(request.messages, request.tools)
-        chain = chain_of(layout.messages, layout.tools)
+        chain = chain_of(services.read_input(layout.messages))
         prompt = prompt_of(layout.messages)
         began = time.perf_counter()
         _, scores = scores_of(services.scorer, prompt, profiles, "")
@@ -82,7 +82,7 @@ def both(services, candidates, now) -> tuple[list[float], list[float]]:
                 prices,
                 input_tokens=200,
                 bound=bound,
-                cache_read_tokens=services.prefixes.expected(candidate.endpoint, chain, now),
+                cache_read_tokens=services.places.expected(candidate, request, chain, now),
                 room=plenty(now),
                 pace=services.pace,
                 quality_se=errors[candidate.profile],

@@ -29,6 +29,9 @@ class Quote:
     `output_tokens_p50` and `output_tokens_p90` are lengths of the answer, `max_tokens` where it
     would be cut off (None: nowhere). `cheaper_at` is the next instant within a day at which the
     expected cost is lower, `cheaper_cost` what it is then (None: it stays).
+
+    `cache_read_tokens` are expected to be read from its prefix cache. `leaving` is the part of
+    `cost` that is due to another candidate's cache being warmer: the price of the switch.
     """
 
     name: str
@@ -50,6 +53,8 @@ class Quote:
     max_tokens: int | None = None
     cheaper_at: datetime | None = None
     cheaper_cost: int | None = None
+    cache_read_tokens: int = 0
+    leaving: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from router.ledgers.postgres import PostgresLedger
     from router.ledgers.sqlite import SQLiteLedger
     from router.ledgers.status import BudgetStatus
+    from router.prompts.prompt import PromptBuilder
     from router.record import DecisionRecord
     from router.reports import Report
     from router.responses import ResponseCache
@@ -125,6 +126,7 @@ _HOMES = {
     "router.completion": "ChatCompletion ChatCompletionChunk",
     "router.errors": _ERRORS,
     "router.jobplan": "JobPlan",
+    "router.prompts.prompt": "PromptBuilder",
     "router.record": "DecisionRecord",
     "router.reports": "Report",
     "router.responses": "ResponseCache",
@@ -174,6 +176,7 @@ __all__ = [
     "Policy",
     "PostgresLedger",
     "Prompt",
+    "PromptBuilder",
     "ProviderError",
     "ProviderTimeoutError",
     "Purse",

@@ -18,6 +18,7 @@ from router.errors import InvalidRequestError
 from router.horizon import Unpriced
 from router.ledgers import Ledger
 from router.ledgers.open import OnLedgerError
+from router.prompts.prompt import PromptBuilder
 from router.prompts.text import check_messages
 from router.responses import ResponseCache
 from router.scoring import Scorer
@@ -245,12 +246,19 @@ def request_from(
         raise InvalidRequestError(
             f"model: expected a name, several, or 'auto'; got {model!r}", param="model"
         )
+    tools = given.get("tools", ())
+    if isinstance(messages, PromptBuilder) and messages.tools:
+        if "tools" in given:
+            raise InvalidRequestError(
+                "tools: the prompt has tools of its own; leave the argument out", param="tools"
+            )
+        tools = messages.tools
     return Request(
         id=uuid.uuid4().hex,
         messages=check_messages(messages),
         models=names,
         stream=bool(given.get("stream", False)),
-        tools=tuple(given.get("tools", ())),
+        tools=tuple(tools),
         tool_choice=given.get("tool_choice"),
         response_format=given.get("response_format"),
         max_tokens=given.get("max_tokens", given.get("max_completion_tokens")),

@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
-from zipfile import BadZipFile
 
 from policies.types import Policy
 from router._arguments import (
@@ -23,6 +22,8 @@ from router._arguments import (
     request_from,
 )
 from router._clock import utcnow
+from router._settings import catalog_of, check_kinds, check_verifier, loaded, names_of
+from router._upkeep import Upkeep
 from router.budgets.warning import BudgetWarning
 from router.catalog import Catalog
 from router.errors import ConfigError, UsageError
@@ -39,7 +40,6 @@ from router.ledgers.open import (
 )
 from router.pace import Pace
 from router.portfolio import Portfolio
-from router.prompts.prefix import PrefixIndex
 from router.responses import ResponseCache
 from router.scoring import Scorer
 from router.services import Services, cache_rules
@@ -76,8 +76,8 @@ class Core:
         now: Callable[[], datetime] = utcnow,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        _check_kinds(policy, ledger, catalog, keys, base_urls, tags)
-        _check_verifier(verify)
+        check_kinds(policy, ledger, catalog, keys, base_urls, tags)
+        check_verifier(verify)
         if not (on_warning is None or callable(on_warning)):
             raise ConfigError(f"on_warning: expected a function, got {on_warning!r}")
         if on_ledger_error not in get_args(OnLedgerError):
@@ -96,7 +96,11 @@ class Core:
         self.timeout, self.max_retries = timeout, max_retries
         self.now = now
         self.portfolio = Portfolio(
-            _catalog(catalog), self.access, hosts=_names(hosts), names=_names(candidates), at=now()
+            catalog_of(catalog),
+            self.access,
+            hosts=names_of(hosts),
+            names=names_of(candidates),
+            at=now(),
         )
         self.memory = Memory()
         self._policy = policy
@@ -105,7 +109,8 @@ class Core:
         self._verify = verify
         self._unpriced, self._strict_usage = unpriced, bool(strict_usage)
         self._telemetry = Telemetry(metric_tags)
-        self._prefixes, self._pace = PrefixIndex(), Pace()
+        self._pace = Pace()
+        self.upkeep = Upkeep(self.access, self._telemetry)
         self._on_warning, self._on_ledger_error = on_warning, on_ledger_error
         self._told: set[tuple[str, datetime, float]] = set()
         self._ledger: Ledger | None = None
@@ -139,7 +144,7 @@ class Core:
         with self._lock:
             if self._scorer is None:
                 at = self._scorer_at
-                self._scorer = _loaded(at) if at is None or isinstance(at, (str, Path)) else at
+                self._scorer = loaded(at) if at is None or isinstance(at, (str, Path)) else at
             return self._scorer
 
     @property
@@ -153,6 +158,7 @@ class Core:
             if self._services is None:
                 from policies import load_policy
                 from router import tokens
+                from router.prompts.drift import Drift
                 from router.transports.replay import unfit
 
                 self.portfolio.discover()
@@ -167,11 +173,11 @@ class Core:
                     catalog=self.catalog,
                     candidates=self.portfolio.configured,
                     scorer=self.scorer,
-                    count_input=tokens.count_messages,
+                    read_input=tokens.encode_messages,
                     count_text=tokens.count,
                     policy=policy,
                     budgets=self.budgets,
-                    prefixes=self._prefixes,
+                    places=self.upkeep.places(self.catalog, self.portfolio.served),
                     telemetry=self._telemetry,
                     unfit=unfit,
                     now=self.now,
@@ -184,8 +190,12 @@ class Core:
                     strict_usage=self._strict_usage,
                     on_warning=self._on_warning,
                     told=self._told,
+                    drift=Drift(),
                     cache=None if self.cache is None else cache_rules(policy, self.cache, places),
                 )
+            elif (catalog := self.upkeep.refreshed(self.catalog, self.now())) is not None:
+                self.portfolio.catalog = catalog
+                self._services = replace(self._services, catalog=catalog)
             return self._services
 
     def request(self, messages: Any, arguments: Mapping[str, Any]) -> Request:
@@ -208,7 +218,7 @@ class Core:
         """Services with what this call adds; a plan may name hosts without a key."""
         services = self.services()
         if verify is not None:
-            _check_verifier(verify or None)
+            check_verifier(verify or None)
             services = replace(services, verify=verify or None)
         if budget is not None:
             services = replace(services, budgets=(*self.budgets, *budgets_from(budget, "request")))
@@ -224,6 +234,7 @@ class Core:
     def close(self) -> None:
         """Close the ledger, unless it was handed in; the client sends no more."""
         self._closed = True
+        self.upkeep.close()
         try:
             if self._ledger is not None and self._ledger is not self._ledger_at:
                 self._ledger.close()
@@ -239,54 +250,3 @@ def with_completion(error: UsageError) -> None:
     parts = vars(error)
     if parts.get("reply") is not None:
         parts["completion"] = completion_from(parts["reply"], parts["route"])
-
-
-def _catalog(given: Catalog | CatalogSource | Sequence[CatalogSource] | None) -> Catalog:
-    if isinstance(given, Catalog):
-        return given
-    if given is None:
-        return Catalog.default()
-    if isinstance(given, (str, Path, Mapping)):
-        return Catalog.default().overlay(given)
-    return Catalog.default().overlay(*given)
-
-
-def _check_kinds(policy: object, ledger: object, catalog: object, *mappings: object) -> None:
-    """Refuse settings of a wrong kind at once, not at the first request."""
-    if not (policy is None or isinstance(policy, (str, Path)) or callable(policy)):
-        raise ConfigError(f"policy: expected a preset, a file or a callable, got {policy!r}")
-    if not (ledger is None or isinstance(ledger, (str, Path)) or hasattr(ledger, "reserve")):
-        kind = type(ledger).__name__  # its repr may show a password
-        raise ConfigError(f"ledger: expected a path, a URL or a ledger, got {kind}")
-    if isinstance(catalog, (int, float, bytes)):
-        raise ConfigError(f"catalog: expected a file, a mapping or a catalogue, got {catalog!r}")
-    for name, mapping in zip(("keys", "base_urls", "tags"), mappings, strict=True):
-        if mapping is None:
-            continue
-        if not isinstance(mapping, Mapping) or not all(
-            isinstance(k, str) and isinstance(v, str) for k, v in mapping.items()
-        ):
-            raise ConfigError(f"{name}: expected a dict of texts by name")
-
-
-def _names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    return (given,) if isinstance(given, str) else None if given is None else tuple(given)
-
-
-def _check_verifier(verify: object) -> None:
-    if not (verify is None or callable(verify)):
-        raise ConfigError(f"verify: expected a function of the answer, got {verify!r}")
-
-
-def _loaded(at: str | Path | None) -> Scorer:
-    """The scorer saved at this path; of no path the shipped one."""
-    if at is None:
-        from classifiers.runtime import load_default
-
-        return load_default()
-    from classifiers.runtime import load_scorer
-
-    try:
-        return load_scorer(Path(at))
-    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
-        raise ConfigError(f"scorer: cannot use {str(at)!r}: {error}") from error

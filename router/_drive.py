@@ -14,11 +14,11 @@ from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from router import effects
-from router.attempt import StreamClosed
 from router.effects import Effect
 from router.errors import ConfigError
 from router.ledgers import Ledger
 from router.responses import ResponseCache
+from router.streamed import StreamClosed
 from router.transports import Source, Transport
 from router.types import Chunk
 

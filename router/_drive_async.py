@@ -16,10 +16,10 @@ from typing import Any, Generic, TypeVar
 
 from router import effects
 from router._drive import judged, keep, look, notified
-from router.attempt import StreamClosed
 from router.effects import Effect
 from router.ledgers import Ledger
 from router.responses import ResponseCache
+from router.streamed import StreamClosed
 from router.transports import AsyncSource, AsyncTransport
 from router.types import Chunk
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from router.catalog import Candidate
 from router.charge import (
@@ -17,25 +17,31 @@ from router.charge import (
     usage_of,
 )
 from router.dispatch import outcome_of
-from router.effects import Effect, Emit, Open, Read, Release, Reserve, Send, Settle
-from router.errors import LedgerError, ProviderTimeoutError, RouterError, UsageError
+from router.effects import Effect, Release, Reserve, Send, Settle
+from router.errors import (
+    InvalidRequestError,
+    LedgerError,
+    RouterError,
+    UsageError,
+)
 from router.ledgers import Record, Reservation, Settlement
 from router.limits import amount_for, lost_cost, lost_tokens
 from router.loss import after_failure
+from router.places import Pick
+from router.prompts.blocks import Chain, chain_of
+from router.prompts.text import tagged_route
 from router.purses import holds_of
 from router.services import Services
+from router.streamed import StreamClosed, streamed
 from router.types import Attempt, Call, Reply, Request, Route, Usage
-from router.usage import usage_in
+from router.usage import tells_cache, usage_in
 from router.watch import watch
+
+if TYPE_CHECKING:
+    from router.prompts.lint import Finding
 
 _LEASE_MARGIN = timedelta(seconds=60)
 _LONGEST_WORD = 64
-_PAUSE, _PAUSE_SHARE = 0.02, 0.1
-"""Seconds, and the share of the wait, that a reader may take between chunks and not count."""
-
-
-class StreamClosed(BaseException):
-    """Thrown into a flow by its driver: the caller closed the stream before its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +65,16 @@ def attempt(
     stream: Stream,
     past: list[Attempt],
     seconds_left: float,
+    chain: Chain,
+    avoid: set[str],
 ) -> Generator[Effect, Any, Ended]:
-    """Reserve, call, settle. A failed attempt is appended to `past` with what it cost."""
+    """Reserve, call, settle. A failed attempt is appended to `past` with what it cost.
+
+    `chain` is the prompt as caches see it; `avoid` are addresses that failed, this one's is added.
+    """
     forecast = route.forecasts[candidate.name]
     now, began = services.now(), services.monotonic()
+    pick = services.places.pick(candidate, request, chain, now, avoid)
     holds = tuple(
         replace(hold, amount=amount_for(hold, forecast))
         for hold in holds_of(services.budgets, request, candidate, now)
@@ -75,6 +87,7 @@ def attempt(
         max_tokens=forecast.max_tokens if told else None,
         timeout=seconds_left,
         input_tokens=forecast.input_tokens,
+        base_url=pick.base_url,
     )
     reservation = Reservation(
         id=f"{request.id}/{len(past)}",
@@ -83,7 +96,7 @@ def attempt(
         amount=lost_cost(holds, forecast),
         tokens=lost_tokens(holds, forecast),
         holds=holds,
-        record=_record(request, candidate, route),
+        record=_record(request, candidate, route, _lost(request, services, candidate, pick, now)),
     )
     # The forecast's ceiling covers the prices until then, so nothing is billed at a later one's.
     until = route.started_at + timedelta(seconds=request.timeout)
@@ -94,11 +107,14 @@ def attempt(
     except BaseException as error:  # interrupted: it may have been made all the same
         yield Release(reservation.id, services.now(), outcome_of(error))
         raise
+    visit = services.places.begin(
+        pick, now, input_tokens=forecast.input_tokens, stream=request.stream
+    )
     observed = services.telemetry.begin(call, forecast, route.decision.policy)
     reply: Reply | None = None
     try:
         if request.stream:
-            yield from _streamed(call, services, stream, began)
+            yield from streamed(call, services, stream, began, visit)
             usage = usage_of(stream.usage, stream.text, call, services)
             finish_reason = stream.finish_reason
         else:
@@ -106,9 +122,12 @@ def attempt(
             usage = usage_of(reply.usage, texts_of(reply), call, services)
             finish_reason = reply.finish_reason
     except GeneratorExit:  # garbage-collected: nobody obeys effects now, the lease will be swept
+        services.places.failed(visit)
         raise
     except BaseException as error:
         outcome = "closed" if isinstance(error, StreamClosed) else outcome_of(error)
+        services.places.failed(visit, error)
+        avoid.add(pick.base_url or "")
         seconds = services.monotonic() - began
         bill = bill_of(call, services, reservation, until, stream if request.stream else None)
         loss = after_failure(error, call, stream, services, reservation, bill)
@@ -150,6 +169,14 @@ def attempt(
     bill = bill_of(call, services, reservation, until, came)
     spend = priced(usage, call, services, bill)
     notes = bill.notes
+    raw = stream.raw if reply is None else usage_in(reply.body)
+    services.places.answered(
+        visit,
+        usage,
+        services.now(),
+        told=tells_cache(raw),
+        whole=_whole(call, pick, services, stream, reply),
+    )
     try:
         yield Settle(
             reservation.id,
@@ -182,7 +209,6 @@ def attempt(
         cost=spend if spend.rates_id else None,
         finish_reason=finish_reason,
     )
-    raw = stream.raw if reply is None else usage_in(reply.body)
     return Ended(reply, done, notes, _fault(raw, usage, call, services))
 
 
@@ -202,54 +228,52 @@ def _fault(raw: Any, usage: Usage, call: Call, services: Services) -> UsageError
     return None
 
 
-def _streamed(
-    call: Call, services: Services, stream: Stream, began: float
-) -> Generator[Effect, Any, None]:
-    stream.restart()
-    clock = services.monotonic
-    asked = clock()
-    yield Open(call)
-    waited, paused = clock() - asked, 0.0
-    stream.came = services.now()
-    if not stream.opened:
-        stream.opened = True
-        paused -= clock()
-        yield Emit(None)
-        paused += clock()
-    while True:
-        asked = clock()
-        if (chunk := (yield Read())) is None:
-            break
-        came = clock()
-        stream.behind = max(0.0, stream.behind - (came - asked))
-        if not any(stream.text):
-            waited += came - asked
-            if chunk.text or chunk.reasoning:
-                _first_token(call, services, waited, paused)
-        stream.take(chunk, services.now())
-        if came - began > call.timeout:
-            raise ProviderTimeoutError(
-                f"the stream did not end within {call.timeout:.0f} s",
-                candidate=call.candidate.name,
-                billable=True,
-            )
-        try:
-            yield Emit(chunk)
-        finally:  # the reader may close it after a long while with this piece
-            paused += clock() - came
-            stream.behind += clock() - came
+def _whole(
+    call: Call, pick: Pick, services: Services, stream: Stream, reply: Reply | None
+) -> Chain | None:
+    """The prompt with its answer, as the next turn would send it, where the host keeps answers.
 
-
-def _first_token(call: Call, services: Services, waited: float, paused: float) -> None:
-    """Note how long the host took to its first token, unless the reader kept it waiting.
-
-    A host works on while its reader is busy, so that too little would be measured then.
+    Reasoning is not sent again, so that the next prompt parts from this one where it began.
     """
-    if call.candidate.kind != "replay" and paused <= max(_PAUSE, _PAUSE_SHARE * waited):
-        services.pace.observe_first(call.candidate.endpoint, waited)
+    request = call.request
+    if not pick.rule.holds_output or call.candidate.mode == "thinking":
+        return None
+    message: Mapping[str, Any] = {"role": "assistant", "content": "".join(stream.said)}
+    if reply is not None:
+        message = reply.body["choices"][0].get("message") or {}
+    if not message.get("content") and not message.get("tool_calls"):
+        return None
+    try:
+        ids = services.read_input(
+            (*request.messages, message),
+            tools=request.tools or None,
+            response_format=request.response_format,
+        )
+    except InvalidRequestError:
+        return None
+    return chain_of(ids)
 
 
-def _record(request: Request, candidate: Candidate, route: Route) -> Record:
+def _lost(
+    request: Request, services: Services, candidate: Candidate, pick: Pick, now: datetime
+) -> Finding | None:
+    """What of its cache this prompt gives away, against those of its route before it."""
+    if services.drift is None or candidate.kind == "replay":
+        return None
+    return services.drift.seen(
+        tagged_route(request.tags),
+        request,
+        pick.chain,
+        pick.rule,
+        now,
+        place=candidate.endpoint,
+        salt=pick.salt,
+        thinking=candidate.mode == "thinking",
+        expected=pick.expected.held,
+    )
+
+
+def _record(request: Request, candidate: Candidate, route: Route, lost: Finding | None) -> Record:
     forecast = route.forecasts[candidate.name]
     return Record(
         request_id=request.id,
@@ -265,4 +289,7 @@ def _record(request: Request, candidate: Candidate, route: Route) -> Record:
         forecast_output_tokens=round(forecast.output_tokens.p50),
         forecast_quality=round(forecast.quality, 6),
         propensity=route.decision.propensities.get(candidate.name, 1.0),
+        forecast_cache_read_tokens=forecast.cache_read_tokens,
+        cache_lost_tokens=0 if lost is None else lost.lost_tokens,
+        cache_lost_to="" if lost is None else lost.cause,
     )

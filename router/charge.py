@@ -24,8 +24,9 @@ _ABSURD = 10
 class Stream:
     """What has come so far of a streamed answer, so that a broken one can be charged.
 
-    `told` is what the host has counted so far and `raw` its last words on it; `covered` says that
-    no text came after them, `final` that they came with the end of the answer or after it.
+    `text` is all that is billed as output, `said` the answer alone. `told` is what the host has
+    counted so far and `raw` its last words on it; `covered` says that no text came after them,
+    `final` that they came with the end of the answer or after it.
     `emitted` says whether the caller was handed any part of the answer's content. `came` is when
     its latest piece arrived: the host's own end, however long the reader took; `behind` (seconds)
     is how far the reader lags, `tier` the service tier that the host names, `notes` what is to be
@@ -33,6 +34,7 @@ class Stream:
     """
 
     text: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     reasoned: bool = False
     told: Usage | None = None
     raw: Any = None
@@ -54,7 +56,7 @@ class Stream:
 
     def restart(self) -> None:
         """Forget what a failed attempt brought; what was handed out stays handed out."""
-        self.text, self.finish_reason, self.reasoned = [], None, False
+        self.text, self.said, self.finish_reason, self.reasoned = [], [], None, False
         self.told, self.raw, self.covered, self.final = None, None, False, False
         self.came, self.behind, self.tier, self.notes = None, 0.0, None, ()
         if self.gathered is not None:
@@ -70,6 +72,7 @@ class Stream:
         choices = chunk.body.get("choices") or [{}]
         pieces = [chunk.reasoning, chunk.text, *_tool_texts(choices[0].get("delta") or {})]
         self.text += pieces
+        self.said.append(chunk.text)
         self.reasoned = self.reasoned or bool(chunk.reasoning)
         self.finish_reason = chunk.finish_reason or self.finish_reason
         self._count(chunk, any(pieces))

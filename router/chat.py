@@ -120,6 +120,8 @@ class Completions:
     ) -> ChatCompletion | CompletionStream:
         """Answer a conversation by the candidate that the policy chooses.
 
+        `messages` are those of OpenAI's client, or a `PromptBuilder`; a system message marked
+        `"segment": "static"`, `"session"` or `"volatile"` is put where caches are served best.
         `model` is "auto", a model, a candidate (`model@host`) or several; `budget` caps this
         request in USD, besides the client's budgets; `verify` judges the answer instead of the
         client's verifier (False: nobody does); the rest is as in OpenAI's client.

@@ -15,13 +15,15 @@ from router import flow
 from router._arguments import BudgetLike, CallArguments, ClientArguments, VerifierLike
 from router._core import Core, with_completion
 from router._drive import Drive
-from router.chat import Chat, CompletionStream
+from router.batch import Seen, checked, lined_up, rule_of, run
+from router.chat import Chat, CompletionStream, Result
 from router.errors import ConfigError, LedgerError, UsageError
 from router.feedback import feedback
 from router.job import plan_job
 from router.jobplan import JobPlan
 from router.labels import Example, learned
 from router.ledgers.manage import Budgets
+from router.services import Services
 from router.transports import Transport
 from router.transports.live import sync_transport
 from router.types import Plan, Request
@@ -29,6 +31,7 @@ from router.types import Plan, Request
 if TYPE_CHECKING:
     from router.catalog import Candidate, Catalog
     from router.completion import ChatCompletion
+    from router.prompts.rule import CacheRule
     from router.reports import Report
     from router.responses import ResponseCache
     from router.scoring import Scorer
@@ -184,6 +187,47 @@ class Client(BaseClient):
         planned = plan_job(requests, self._job_request(arguments), services, within)
         return Drive(planned, self._core.ledger, self._transport).run()
 
+    def batch(
+        self,
+        requests: Iterable[Sequence[Mapping[str, Any]] | Mapping[str, Any]],
+        *,
+        concurrency: int = 8,
+        warm: bool = True,
+        on_answer: Seen | None = None,
+        budget: BudgetLike | Sequence[BudgetLike] | None = None,
+        verify: VerifierLike = None,
+        **arguments: Unpack[CallArguments],
+    ) -> list[ChatCompletion | Exception]:
+        """Answer many requests, up to `concurrency` at once; answers are in the order given.
+
+        Each is a list of messages, or a mapping of arguments of `create` with "messages", over
+        those given here, and each goes its own way: `budget` caps each, and one that fails is an
+        error in the list. They are sent in the order that shares prefixes. Where a host needs an
+        answer, and time, before a prefix can be read from its cache, one goes first, and those
+        that share with it wait; `warm=False` sends them at once. `on_answer(position, answer)` is
+        called as each comes. An interrupt starts nothing more, and is raised when what is under
+        way has been settled.
+
+        Raises:
+            RouterError: before anything is sent; a note says which request.
+        """
+        self._core.check_open()
+        _refuse_awaiting(verify)
+        asked = checked(requests, self._job_request(arguments), concurrency)
+        services = self._core.services_for(budget, verify, spending=True)
+
+        def answer(position: int) -> tuple[ChatCompletion, CacheRule | None]:
+            made = self._answer(asked[position], services)
+            return made, rule_of(made.route, services)
+
+        return run(
+            lined_up(asked, services, warm=warm),
+            answer,
+            concurrency=concurrency,
+            clock=services.monotonic,
+            seen=on_answer,
+        )
+
     def _create(
         self, messages: Any, budget: Any, verify: Any, arguments: Mapping[str, Any]
     ) -> ChatCompletion | CompletionStream:
@@ -191,15 +235,21 @@ class Client(BaseClient):
         _refuse_awaiting(verify)
         request = self._core.request(messages, arguments)
         services = self._core.services_for(budget, verify, spending=True)
-        drive = Drive(
+        if request.stream:
+            return CompletionStream.start(self._drive(request, services))
+        return self._answer(request, services)
+
+    def _drive(self, request: Request, services: Services) -> Drive[Result]:
+        return Drive(
             flow.complete(request, services),
             self._core.ledger,
             self._transport,
             self._sleep,
             self._core.cache,
         )
-        if request.stream:
-            return CompletionStream.start(drive)
+
+    def _answer(self, request: Request, services: Services) -> ChatCompletion:
+        drive = self._drive(request, services)
         try:
             reply, route = drive.run()
         except UsageError as error:

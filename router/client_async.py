@@ -14,17 +14,22 @@ from router._arguments import BudgetLike, CallArguments, ClientArguments, Verifi
 from router._core import with_completion
 from router._drive import Drive
 from router._drive_async import AsyncDrive
+from router.batch import Seen, checked, lined_up, rule_of
+from router.batch_async import run_async
+from router.chat import Result
 from router.chat_async import AsyncChat, AsyncCompletionStream
 from router.client import BaseClient
 from router.errors import LedgerError, UsageError
 from router.job import plan_job
 from router.jobplan import JobPlan
+from router.services import Services
 from router.transports import AsyncTransport, Transport
 from router.transports.live import async_transport
-from router.types import Plan
+from router.types import Plan, Request
 
 if TYPE_CHECKING:
     from router.completion import ChatCompletion
+    from router.prompts.rule import CacheRule
 
 _LEDGER_THREADS = 16
 
@@ -75,6 +80,38 @@ class AsyncClient(BaseClient):
         drive = Drive(planned, self._core.ledger, cast("Transport", None))
         return await asyncio.to_thread(drive.run)
 
+    async def batch(
+        self,
+        requests: Iterable[Sequence[Mapping[str, Any]] | Mapping[str, Any]],
+        *,
+        concurrency: int = 8,
+        warm: bool = True,
+        on_answer: Seen | None = None,
+        budget: BudgetLike | Sequence[BudgetLike] | None = None,
+        verify: VerifierLike = None,
+        **arguments: Unpack[CallArguments],
+    ) -> list[ChatCompletion | Exception]:
+        """Answer many requests; see `Client.batch`. `on_answer` may be a coroutine function.
+
+        Cancelled, it ends when what was under way has been settled.
+        """
+        self._core.check_open()
+        asked = checked(requests, self._job_request(arguments), concurrency)
+        await self._prepare()
+        services = self._core.services_for(budget, verify, spending=True)
+
+        async def answer(position: int) -> tuple[ChatCompletion, CacheRule | None]:
+            made = await self._answer(asked[position], services)
+            return made, rule_of(made.route, services)
+
+        return await run_async(
+            await asyncio.to_thread(lined_up, asked, services, warm=warm),
+            answer,
+            concurrency=concurrency,
+            clock=services.monotonic,
+            seen=on_answer,
+        )
+
     async def _create(
         self, messages: Any, budget: Any, verify: Any, arguments: Mapping[str, Any]
     ) -> ChatCompletion | AsyncCompletionStream:
@@ -82,15 +119,21 @@ class AsyncClient(BaseClient):
         request = self._core.request(messages, arguments)
         await self._prepare()
         services = self._core.services_for(budget, verify, spending=True)
-        drive = AsyncDrive(
+        if request.stream:
+            return await AsyncCompletionStream.start(self._drive(request, services))
+        return await self._answer(request, services)
+
+    def _drive(self, request: Request, services: Services) -> AsyncDrive[Result]:
+        return AsyncDrive(
             flow.complete(request, services),
             self._core.ledger,
             self._transport,
             self._executor,
             self._core.cache,
         )
-        if request.stream:
-            return await AsyncCompletionStream.start(drive)
+
+    async def _answer(self, request: Request, services: Services) -> ChatCompletion:
+        drive = self._drive(request, services)
         try:
             reply, route = await drive.run()
         except UsageError as error:

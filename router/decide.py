@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,14 +20,14 @@ from router.errors import (
     RouterError,
     UnpricedModelError,
 )
-from router.forecast import forecast, input_bound, size_of, spread
+from router.forecast import forecast, input_bound, leaving_cost, size_of, spread
 from router.horizon import Horizon, Prices, tier_of
 from router.later import cheaper
 from router.limits import Unaffordable
 from router.money import to_usd
 from router.outlook import Forecast
+from router.prompts.blocks import chain_of
 from router.prompts.layout import arrange
-from router.prompts.prefix import chain_of
 from router.prompts.text import prompt_of
 from router.purses import NO_LIMIT, Purses
 from router.record import Grounds, completed
@@ -58,13 +59,22 @@ def decide(
             "budget applies. Leave it out, or make the budget soft (hard=False).",
             param="extra_body",
         )
-    layout = arrange(request.messages, request.tools)
-    input_tokens = services.count_input(
-        layout.messages, tools=layout.tools or None, response_format=request.response_format
+    layout = arrange(request.messages, request.tools, request.response_format)
+    request = replace(
+        request,
+        messages=layout.messages,
+        tools=layout.tools,
+        response_format=layout.response_format,
     )
+    chain = chain_of(
+        services.read_input(
+            request.messages, tools=request.tools or None, response_format=request.response_format
+        )
+    )
+    input_tokens = chain.tokens
     input_bytes = size_of(request)
     out: dict[str, Obstacle] = {}
-    priced: list[tuple[Candidate, Prices, int]] = []
+    priced: list[tuple[Candidate, Prices, int, int]] = []
     horizon = Horizon(
         services.catalog,
         now,
@@ -73,16 +83,17 @@ def decide(
         unpriced=services.unpriced,
     )
     for candidate in candidates:
-        bound = input_bound(candidate, input_tokens, input_bytes)
-        prices = horizon.prices(candidate, input_tokens, bound)
+        tokens = services.places.input_tokens(candidate, chain)
+        bound = input_bound(candidate, tokens, input_bytes)
+        prices = horizon.prices(candidate, tokens, bound)
         hard = rooms.get(candidate.name, NO_LIMIT).priced
-        why = obstacle(candidate, request, input_tokens, prices.rates, hard=hard)
+        why = obstacle(candidate, request, tokens, prices.rates, hard=hard)
         if why is None and prices.rates is None and services.unpriced == "deny":
             why = Obstacle("price", _DENIED)
         if why is None and (reason := services.unfit(candidate, request)):
             why = Obstacle("unfit", reason)
         if why is None:
-            priced.append((candidate, prices, bound))
+            priced.append((candidate, prices, tokens, bound))
         else:
             out[candidate.name] = why
     if not priced:
@@ -102,11 +113,11 @@ def decide(
         request.tags,
         request.extra.get("reasoning_effort"),
     )
-    profiles = list(dict.fromkeys(c.profile for c, _, _ in priced))
+    profiles = list(dict.fromkeys(c.profile for c, *_ in priced))
     reading, scores = scores_of(services.scorer, prompt, profiles, request.tags.get("tenant", ""))
-    chain = chain_of(layout.messages, layout.tools)
     errors = {profile: spread(scores[profile].draws) for profile in profiles}
     means: dict[tuple[str, int], float] = {}
+    warm = {c.name: services.places.expected(c, request, chain, now) for c, *_ in priced}
 
     def forecasts_of(names: Container[str], cap: int | None) -> dict[str, Forecast | Unaffordable]:
         return {
@@ -115,38 +126,49 @@ def decide(
                 request,
                 scores[candidate.profile],
                 prices,
-                input_tokens=input_tokens,
+                input_tokens=tokens,
                 bound=bound,
-                cache_read_tokens=services.prefixes.expected(candidate.endpoint, chain, now),
+                cache_read_tokens=warm[candidate.name],
                 room=rooms.get(candidate.name, NO_LIMIT),
                 pace=services.pace,
                 quality_se=errors[candidate.profile],
                 means=means,
                 cap=cap,
             )
-            for candidate, prices, bound in priced
+            for candidate, prices, tokens, bound in priced
             if candidate.name in names
         }
 
-    answers = forecasts_of({candidate.name for candidate, _, _ in priced}, None)
+    answers = forecasts_of({candidate.name for candidate, *_ in priced}, None)
     forecasts = {name: a for name, a in answers.items() if isinstance(a, Forecast)}
     short = {name: a for name, a in answers.items() if isinstance(a, Unaffordable)}
     out |= {name: Obstacle("budget", a.reason) for name, a in short.items()}
     if not forecasts:
         raise _too_little(short.values(), out)
     obstacles = {name: o.reason for name, o in out.items()}
+    warmest = max(warm.values())
     quotes = [
         quote
-        for candidate, _, _ in priced
+        for candidate, prices, *_ in priced
         if (known := forecasts.get(candidate.name))
-        and (quote := _quote(candidate, known, scores[candidate.profile], services, purses, now))
+        and (
+            quote := _quote(
+                candidate,
+                known,
+                scores[candidate.profile],
+                services,
+                purses,
+                now,
+                leaving=leaving_cost(candidate, prices.rates, known, warmest),
+            )
+        )
     ]
     if quotes:
         for name, known in forecasts.items():
             if known.cost is None:
                 obstacles[name] = "its price is not known: give its rates in an overlay"
     context = _context(request, services, purses, now)
-    decision = completed(_choose(services, quotes, context, forecasts), obstacles)
+    decision = completed(_choose(services, quotes, context, forecasts), obstacles, quotes)
     if not decision.ranking:
         raise _nobody(decision, purses)
     wait = decision.defer_until
@@ -162,6 +184,7 @@ def decide(
         input_tokens=input_tokens,
         layout=layout,
         reading=reading,
+        chain=chain,
         grounds=Grounds(
             request_id=request.id,
             quotes=quotes,
@@ -183,6 +206,8 @@ def _quote(
     services: Services,
     purses: Purses,
     now: datetime,
+    *,
+    leaving: int,
 ) -> Quote | None:
     """What the policy is shown of a candidate; None without a known price."""
     if forecast.cost is None or forecast.cost_p90 is None or forecast.cost_ceiling is None:
@@ -209,6 +234,8 @@ def _quote(
         max_tokens=forecast.max_tokens,
         cheaper_at=None if later is None else later[0],
         cheaper_cost=None if later is None else later[1],
+        cache_read_tokens=forecast.cache_read_tokens,
+        leaving=leaving,
     )
 
 

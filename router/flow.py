@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from router.attempt import Ended, StreamClosed
+from router.attempt import Ended
 from router.catalog import Candidate
 from router.charge import Stream
 from router.constraints import check_parameters
@@ -28,6 +28,7 @@ from router.responses import Gathered, cache_key
 from router.scoring import learns
 from router.serve import Job, serve
 from router.services import Services
+from router.streamed import StreamClosed
 from router.types import Attempt, Plan, Reply, Request, Route
 
 Flow: TypeAlias = Generator[Effect, Any, tuple[Reply | None, Route]]
@@ -128,9 +129,14 @@ def _job(
         notes=planned.notes,
         grounds=planned.grounds,
     )
-    arranged = replace(request, messages=layout.messages, tools=layout.tools)
+    arranged = replace(
+        request,
+        messages=layout.messages,
+        tools=layout.tools,
+        response_format=layout.response_format,
+    )
     gathered = Gathered() if key is not None and request.stream else None
-    return Job(arranged, services, route, began, Stream(gathered=gathered))
+    return Job(arranged, services, route, began, Stream(gathered=gathered), chain=planned.chain)
 
 
 def _key(request: Request, services: Services) -> str | None:

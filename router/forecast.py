@@ -59,8 +59,18 @@ def size_of(request: Request) -> int:
 
 def cacheable(candidate: Candidate, tokens: int) -> int:
     """How many of so many tokens, sent before, the host keeps: whole units, from its minimum."""
-    kept = tokens // candidate.cache_unit_tokens * candidate.cache_unit_tokens
-    return kept if kept >= candidate.cache_min_tokens else 0
+    rule = candidate.cache
+    return rule.hit(tokens, tokens + rule.recomputes_tokens)
+
+
+def leaving_cost(
+    candidate: Candidate, rates: Rates | None, forecast: Forecast, warmest: int
+) -> int:
+    """What of a forecast's cost a cache as warm as the `warmest` would save, in pico-dollars."""
+    more = cacheable(candidate, min(warmest, forecast.input_tokens)) - forecast.cache_read_tokens
+    if rates is None or more <= 0:
+        return 0
+    return max(0, more * (rates.input - rates.cache_read) // 10**6)
 
 
 def forecast(
@@ -87,7 +97,6 @@ def forecast(
     request, for they are the same at every host of a model.
     """
     cached = min(cache_read_tokens, input_tokens)
-    cached = cacheable(candidate, cached) if cached else 0
     output = score.output_tokens
     found = size(
         candidate,
@@ -115,7 +124,8 @@ def forecast(
         at = _instant(prices, rates, times, request.timeout)
         if prices.boundary is not None:
             rates = prices.at(at) or rates
-        amounts = spent = output_costs(rates, input_tokens, cached, lengths)
+        writes = candidate.cache.writes
+        amounts = spent = output_costs(rates, input_tokens, cached, lengths, writes=writes)
         if prices.boundary is not None:
             straddles, late, note = _straddled(
                 prices, times, request.timeout, input_tokens, cached, lengths

@@ -232,7 +232,7 @@ def _trip(
     question = question_bound = 0
     if turns > 1:
         last = replace(request, messages=request.messages[-1:], tools=(), response_format=None)
-        question = services.count_input(last.messages)
+        question = len(services.read_input(last.messages))
         question_bound = input_bound(candidate, question, size_of(last))
     return trip(
         candidate,

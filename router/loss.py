@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from router.charge import Bill, Stream, priced, usage_of, usage_so_far
-from router.errors import ConfigError, ProviderError
+from router.errors import (
+    ConfigError,
+    ConnectionFailedError,
+    ProviderError,
+    ProviderTimeoutError,
+)
 from router.ledgers import Reservation
 from router.services import Services
 from router.types import Call, Cost, Usage
@@ -41,7 +46,7 @@ def after_failure(
     A broken or closed stream: what came of it; under a hard budget all that was reserved, for
     the host may have gone on, unless it is known to stop (then what came, and `_UNREAD` more).
     What may have been worked on unseen (an answer that never came, reasoning that is not shown):
-    all that was reserved.
+    all that was reserved, but for one's own server that died.
     """
     hidden = call.candidate.mode == "thinking" and not stream.reasoned
     if call.request.stream and stream.final:
@@ -51,6 +56,9 @@ def after_failure(
         return _left(call, stream, services, reservation, bill)
     if isinstance(error, ConfigError) or (isinstance(error, ProviderError) and not error.billable):
         return None  # refused by the host, or by ourselves before it was sent
+    lost = isinstance(error, ConnectionFailedError) and not isinstance(error, ProviderTimeoutError)
+    if lost and call.candidate.self_hosted:
+        return None  # one's own server died: nobody sends a bill for that
     usage = Usage(input_tokens=call.input_tokens, estimated=True)
     assumed = Cost(pico=reservation.amount, rates_id=reservation.record.rates_id)
     return Loss(usage, assumed, reservation.tokens, _in_full(call))

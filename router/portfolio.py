@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from router.catalog import Candidate, Catalog
@@ -49,6 +49,11 @@ class Portfolio:
             rows = overlay_for(name, served.models, self.catalog)
             if rows["endpoint"]:
                 self.catalog = self.catalog.overlay(rows)
+
+    @property
+    def served(self) -> Mapping[str, Served]:
+        """What the self-hosted hosts answered to `discover`, by host."""
+        return self._served
 
     def configured(self, models: Sequence[str], at: datetime) -> Sequence[Candidate]:
         """The candidates that these names stand for and that can be called.

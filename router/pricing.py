@@ -33,13 +33,20 @@ def cost(usage: Usage, rates: Rates) -> Cost:
 
 
 def output_costs(
-    rates: Rates, input_tokens: int, cache_read_tokens: int, outputs: Sequence[int]
+    rates: Rates,
+    input_tokens: int,
+    cache_read_tokens: int,
+    outputs: Sequence[int],
+    *,
+    writes: bool = False,
 ) -> tuple[int, ...]:
     """`cost(...).pico` of one input and each of these outputs, in pico-dollars.
 
-    A fifth of the time of so many calls of `cost`: every candidate of every request needs it.
+    With `writes` all input that no cache held is billed as a cache write. A fifth of the time of
+    so many calls of `cost`: every candidate of every request needs it.
     """
-    fixed = (input_tokens - cache_read_tokens) * rates.input
+    fresh = rates.cache_write if writes else rates.input
+    fixed = (input_tokens - cache_read_tokens) * fresh
     fixed += cache_read_tokens * rates.cache_read
     each, fee = rates.output, rates.per_request
     return tuple([fee - (-(fixed + n * each) // _MILLION) for n in outputs])

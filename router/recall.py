@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 
 from classifiers.scores import Quantiles
 from policies.types import Decision
-from router.attempt import StreamClosed
 from router.catalog import Candidate
 from router.effects import Effect, Emit, Post
 from router.errors import LedgerError, RouterError
@@ -21,6 +20,7 @@ from router.ledgers import Record, Reservation, Settlement
 from router.money import format_usd
 from router.responses import CachedReply, storable
 from router.services import Services
+from router.streamed import StreamClosed
 from router.types import Attempt, Chunk, Cost, Forecast, Reply, Request, Route, Usage
 
 Hit: TypeAlias = tuple[Reply | None, Route]

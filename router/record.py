@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from policies.types import Context, Decision, Policy, Purse, Quote
 from router.errors import RecordError
+from router.money import format_usd
 
 if TYPE_CHECKING:
     from router.catalog import Catalog
 
 FORMAT = "decision/1"
+_TELLING = 20
+"""The price of leaving a cache is told from a twentieth of the cost on."""
 _ENVELOPE = "expected the JSON of a decision record"
 
 
@@ -91,7 +94,7 @@ class DecisionRecord:
             return self.decision
         own = self._policy() if policy is None else policy
         try:
-            return completed(own(self.quotes, self.context), self.obstacles)
+            return completed(own(self.quotes, self.context), self.obstacles, self.quotes)
         except (TypeError, ValueError, AttributeError) as error:
             if policy is not None:
                 raise
@@ -119,15 +122,34 @@ class DecisionRecord:
             raise RecordError(f"policy: {error}") from None
 
 
-def completed(decision: Decision, obstacles: Mapping[str, str]) -> Decision:
-    """A policy's decision in plain tuples and dicts, with who was out before it was asked."""
+def completed(
+    decision: Decision, obstacles: Mapping[str, str], quotes: Sequence[Quote] = ()
+) -> Decision:
+    """A policy's decision in plain tuples and dicts, with who was out before it was asked.
+
+    Reasons say what of a price is due to leaving a warm cache.
+    """
+    leaving = {q.name: words for q in quotes if (words := _leaving(q, quotes))}
+    rejected = {name: why + leaving.get(name, "") for name, why in decision.rejected.items()}
+    chosen = decision.ranking[0] if decision.ranking else ""
     return replace(
         decision,
+        reason=decision.reason + leaving.get(chosen, ""),
         ranking=tuple(decision.ranking),
-        rejected={**obstacles, **decision.rejected},
+        rejected={**obstacles, **rejected},
         escalation=tuple(decision.escalation),
         propensities=dict(decision.propensities),
         steps=tuple(decision.steps),
+    )
+
+
+def _leaving(quote: Quote, quotes: Sequence[Quote]) -> str:
+    if quote.leaving * _TELLING < quote.cost or not quote.leaving:
+        return ""
+    warm = max(quotes, key=lambda q: q.cache_read_tokens)
+    return (
+        f"; {format_usd(quote.leaving)} of it for leaving the cache of {warm.name} "
+        f"({warm.cache_read_tokens:,} tokens)"
     )
 
 

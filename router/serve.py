@@ -12,7 +12,7 @@ from router.charge import Stream
 from router.dispatch import after_error
 from router.effects import Effect, Sleep
 from router.errors import BudgetExceededError, ProviderError, ProviderTimeoutError, RouterError
-from router.prompts.prefix import chain_of
+from router.prompts.blocks import NO_BLOCKS, Chain
 from router.services import Services
 from router.types import Attempt, Request, Route
 
@@ -29,6 +29,7 @@ class Job:
     route: Route
     began: float
     stream: Stream = field(default_factory=Stream)
+    chain: Chain = NO_BLOCKS
     past: list[Attempt] = field(default_factory=list)
 
     @property
@@ -51,19 +52,32 @@ def serve(job: Job, names: Sequence[str]) -> Generator[Effect, Any, tuple[Candid
     for position, name in enumerate(names):
         candidate = services.catalog.candidate(name, at=job.route.started_at)
         retries = 0
+        avoid: set[str] = set()
         while True:
             left = job.seconds_left
             if left <= 0:
                 raise _explained(failure or _late(name, request), past)
+            tried = len(avoid)
             try:
                 ended = yield from attempt(
-                    request, services, candidate, job.route, job.stream, past, left
+                    request,
+                    services,
+                    candidate,
+                    job.route,
+                    job.stream,
+                    past,
+                    left,
+                    job.chain,
+                    avoid,
                 )
             except BudgetExceededError as error:  # taken by others since the plan; cheaper may fit
                 failure = _refused(failure, error)
                 break
             except ProviderError as error:
                 failure = error
+                fresh = len(avoid) > tried and not job.stream.emitted
+                if fresh and services.places.elsewhere(candidate, error, avoid):
+                    continue  # another replica may answer at once
                 after = after_error(
                     error,
                     retries=retries,
@@ -86,18 +100,12 @@ def serve(job: Job, names: Sequence[str]) -> Generator[Effect, Any, tuple[Candid
 
 
 def _remember(job: Job, candidate: Candidate, done: Attempt) -> None:
-    """Note what this host has now seen, and how long it took; a recording does neither."""
+    """Note how long this host took; a recording takes no time."""
     request, services, usage = job.request, job.services, done.usage
     if candidate.kind == "replay" or usage is None:
         return
     if not request.stream:
         services.pace.observe(candidate.endpoint, usage.output_tokens, done.seconds)
-    chain = chain_of(request.messages, request.tools)
-    now = services.now()
-    if len(chain) > 1 and request.messages[0]["role"] == "system":
-        head = services.count_input(request.messages[:1], tools=request.tools or None)
-        services.prefixes.record(candidate.endpoint, chain[0], head, now)
-    services.prefixes.record(candidate.endpoint, chain[-1], usage.input_tokens, now)
 
 
 def _refused(failure: RouterError | None, refusal: BudgetExceededError) -> RouterError:

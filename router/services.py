@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from policies.types import Policy
 from router.budgets import Budget
@@ -14,13 +14,19 @@ from router.catalog import Candidate, Catalog
 from router.feedback import Memory
 from router.horizon import Unpriced
 from router.pace import Pace
-from router.prompts.prefix import PrefixIndex
+from router.places import Places
 from router.responses import ResponseCache, tags_read
 from router.scoring import Learner, Scorer
 from router.telemetry import Telemetry
 from router.types import Request
 
-__all__ = ["Learner", "Scorer", "Services", "TokenCounter"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from router.prompts.drift import Drift
+
+__all__ = ["Learner", "Scorer", "Services", "TokenReader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +53,8 @@ def cache_rules(policy: Policy, cache: ResponseCache, addresses: str) -> CacheRu
     )
 
 
-class TokenCounter(Protocol):
-    """Counts the input tokens of a conversation, chat template included."""
+class TokenReader(Protocol):
+    """Reads a conversation as token ids, chat template included."""
 
     def __call__(
         self,
@@ -57,7 +63,7 @@ class TokenCounter(Protocol):
         tools: Sequence[Mapping[str, Any]] | None = None,
         response_format: Mapping[str, Any] | None = None,
         thinking: bool = False,
-    ) -> int: ...
+    ) -> Sequence[int] | NDArray[np.uint32]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,17 +76,17 @@ class Services:
     `unpriced` says what becomes of candidates without a known price; `strict_usage`, that an
     answer whose usage the host did not report is an error, once it is settled. `on_warning` is
     the caller's listener, `told` what it was told of. `cache` says which requests are the
-    same, None without a response cache.
+    same, None without a response cache. `drift` notices what keeps prompt caches from hitting.
     """
 
     catalog: Catalog
     candidates: Callable[[Sequence[str], datetime], Sequence[Candidate]]
     scorer: Scorer
-    count_input: TokenCounter
+    read_input: TokenReader
     count_text: Callable[[str], int]
     policy: Policy
     budgets: Sequence[Budget]
-    prefixes: PrefixIndex
+    places: Places
     telemetry: Telemetry
     unfit: Callable[[Candidate, Request], str | None]
     now: Callable[[], datetime]
@@ -94,3 +100,4 @@ class Services:
     on_warning: Callable[[BudgetWarning], Any] | None = None
     told: set[tuple[str, datetime, float]] = field(default_factory=set)
     cache: CacheRules | None = None
+    drift: Drift | None = None

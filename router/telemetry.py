@@ -8,20 +8,31 @@ here configures a provider or exporter: that is the application's.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from router.money import to_usd
 from router.outlook import Forecast
 from router.types import Call, Cost, Usage
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import CallbackOptions
+    from opentelemetry.metrics import Observation as Value
     from opentelemetry.trace import Span
 
 _log = logging.getLogger("router")
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576)
+_POOL = (
+    ("running", "{request}", "Requests that a replica works on"),
+    ("waiting", "{request}", "Requests that wait at a replica"),
+    ("kv_usage", "1", "Part of a replica's key-value cache that requests in work hold"),
+    ("tokens_per_second", "{token}/s", "Output tokens of a replica"),
+    ("replicas_up", "{replica}", "Replicas of a host that take calls"),
+)
+"""Gauges of one's own replicas, to scale them by: `centroute.pool.` and the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,7 @@ class Telemetry:
     def __init__(self, metric_tags: Sequence[str] = ()) -> None:
         self._metric_tags = tuple(metric_tags)
         self._instruments: _Instruments | None = None
+        self._replicas: Callable[[], Iterable[Any]] = tuple
 
     def begin(self, call: Call, forecast: Forecast, policy: str) -> Observation | None:
         """Start the span of an attempt; None when telemetry fails, which never costs an answer."""
@@ -76,6 +88,34 @@ class Telemetry:
             self._get().refusals.add(1, {"error.type": error})
         except Exception:
             _log.warning("telemetry could not count a refusal", exc_info=True)
+
+    def pools(self, replicas: Callable[[], Iterable[Any]]) -> None:
+        """Show one's own replicas from now on: their states (`router.transports.vllm.State`)."""
+        try:
+            self._replicas = replicas
+            _showing.add(self)
+            self._get().pools()
+        except Exception:
+            _log.warning("telemetry could not show replicas", exc_info=True)
+
+    def selfhosted(
+        self,
+        endpoint: str,
+        utilisation: float,
+        usd_per_million_tokens: Mapping[tuple[str, str], float],
+    ) -> None:
+        """Show how busy one's own fleet is (a part of its capacity), and what a token costs now,
+        by basis ("amortised", "marginal") and kind ("input", "cache_read", "output").
+        """
+        try:
+            labels = {"centroute.endpoint": endpoint}
+            get = self._get()
+            get.utilisation.set(utilisation, labels)
+            for (basis, kind), usd in usd_per_million_tokens.items():
+                more = {"centroute.selfhost.basis": basis, "gen_ai.token.type": kind}
+                get.token_cost.set(usd, labels | more)
+        except Exception:
+            _log.warning("telemetry could not show a fleet's cost", exc_info=True)
 
     def _begin(self, call: Call, forecast: Forecast, policy: str) -> Observation:
         from opentelemetry.trace import SpanKind
@@ -194,7 +234,7 @@ class _Instruments:
         except PackageNotFoundError:  # run from a source tree
             ours = ""
         self.tracer = trace.get_tracer("centroute", ours)
-        meter = metrics.get_meter("centroute", ours)
+        self._meter = meter = metrics.get_meter("centroute", ours)
         self.duration = meter.create_histogram(
             "gen_ai.client.operation.duration",
             unit="s",
@@ -210,6 +250,51 @@ class _Instruments:
         self.spend = meter.create_counter(
             "centroute.spend", unit="USD", description="Spend; the ledger is the exact record"
         )
+        self.utilisation = meter.create_gauge(
+            "centroute.selfhost.utilisation",
+            unit="1",
+            description="Part of a fleet's capacity in use",
+        )
+        self.token_cost = meter.create_gauge(
+            "centroute.selfhost.usd_per_million_tokens",
+            unit="USD",
+            description="Cost of a million tokens on one's own GPUs at the present load",
+        )
         self.refusals = meter.create_counter(
             "centroute.refusals", unit="{request}", description="Requests refused before sending"
         )
+
+    def pools(self) -> None:
+        """Register the gauges; of one name a meter keeps the first, so each reads all clients."""
+        for name, unit, description in _POOL:
+            self._meter.create_observable_gauge(
+                f"centroute.pool.{name}", [_reader(name)], unit=unit, description=description
+            )
+
+
+_showing: WeakSet[Telemetry] = WeakSet()
+
+
+def _reader(name: str) -> Callable[[CallbackOptions], Iterable[Value]]:
+    def read(_: CallbackOptions) -> Iterator[Value]:
+        from opentelemetry.metrics import Observation as Value
+
+        try:
+            states = [state for shown in list(_showing) for state in shown._replicas()]
+            for labels, value in _values(name, states):
+                yield Value(value, labels)
+        except Exception:
+            _log.warning("telemetry could not read the replicas", exc_info=True)
+
+    return read
+
+
+def _values(name: str, states: Sequence[Any]) -> Iterator[tuple[dict[str, str], float]]:
+    if name == "replicas_up":
+        for host in {state.host for state in states}:
+            up = {s.url for s in states if s.host == host and s.status == "up"}
+            yield {"centroute.host": host}, len(up)
+        return
+    for state in states:
+        if (value := getattr(state, name)) is not None:
+            yield {"centroute.host": state.host, "centroute.replica": state.url}, value

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from router.errors import RecordError
 from router.money import to_usd
 from router.outlook import Forecast
+from router.prompts.blocks import NO_BLOCKS, Chain
 from router.record import DecisionRecord, Grounds
 from router.shown import plan_html, plan_text
 
@@ -141,7 +142,8 @@ class Call:
     """One attempt: a request bound to a candidate, ready for a transport.
 
     `timeout` (seconds) is what is left of the request's own; `max_tokens` is what was reserved,
-    None only where nothing limits the answer.
+    None only where nothing limits the answer. `base_url` is that of the replica it goes to, None
+    where the host has a single address.
     """
 
     request: Request
@@ -149,6 +151,7 @@ class Call:
     max_tokens: int | None
     timeout: float
     input_tokens: int
+    base_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +249,8 @@ class Plan:
     """What would be done with a request, decided and forecast without spending.
 
     `layout` is the prompt as it would be sent, `reading` what a scorer that learns made of it (of
-    one that only observes lengths, the prompt itself). As text, it is its table.
+    one that only observes lengths, the prompt itself), `chain` the prompt as prefix caches see it.
+    As text, it is its table.
     """
 
     decision: Decision
@@ -254,6 +258,7 @@ class Plan:
     input_tokens: int
     layout: Layout = field(repr=False)
     reading: Any = field(default=None, repr=False, compare=False)
+    chain: Chain = field(default=NO_BLOCKS, repr=False, compare=False)
     grounds: Grounds | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -263,8 +268,8 @@ class Plan:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What keeps caches from hitting, and is the caller's to change."""
-        return self.layout.notes
+        """What keeps caches from hitting and is the caller's to change, and what was moved."""
+        return (*self.layout.notes, *self.layout.moved)
 
     @property
     def forecast(self) -> Forecast:

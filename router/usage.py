@@ -90,6 +90,12 @@ _COSTS = {"cost": 1, "estimated_cost": 1, "cost_in_usd_ticks": 10**10}
 """What a host says that it charged, and how many of its units are a dollar (docs.x.ai)."""
 
 
+def tells_cache(raw: Any) -> bool:
+    """Whether a usage says how much was read from a cache, be it nothing."""
+    shapes = (_OPENAI, _RESPONSES, _ANTHROPIC, _BEDROCK, _GEMINI, _OLLAMA, _LLAMA_CPP)
+    return any(_at(raw, path) is not None for shape in shapes for path in shape.read.split())
+
+
 def usage_in(body: Mapping[str, Any]) -> Any:
     """The usage in a whole answer, a chunk or an event, as it came; None where there is none.
 

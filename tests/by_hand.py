@@ -15,6 +15,7 @@ from router import flow
 from router.budgets import Balance, Budget
 from router.catalog import Catalog
 from router.effects import Balances, Reserve
+from router.places import Places
 from router.prompts.prefix import PrefixIndex
 from router.services import Services
 from router.telemetry import Telemetry
@@ -55,11 +56,11 @@ def services() -> Services:
         catalog=CATALOG,
         candidates=lambda names, at: CATALOG.candidates(at=at),
         scorer=FixedScorer(),
-        count_input=lambda messages, **_: 10 * len(messages),
+        read_input=lambda messages, **_: range(10 * len(messages)),
         count_text=lambda text: len(text.split()),
         policy=cheapest(),
         budgets=(Budget("1.00"),),
-        prefixes=PrefixIndex(),
+        places=Places(PrefixIndex()),
         telemetry=Telemetry(),
         unfit=lambda candidate, request: None,
         now=lambda: NOW,

@@ -46,6 +46,7 @@ _load("with_postgres")
 _load("stores")
 _load("crash_steps")
 _load("crashing")
+_load("replicas")
 services = _load("by_hand").services
 
 

@@ -114,3 +114,62 @@ def test_the_fingerprint_shows_no_address():
     made = Access(base_urls={"vllm": "http://u:s3cret@a/v1"}).fingerprint(HOSTS)
     assert len(made) == 64
     assert set(made) <= set("0123456789abcdef")
+
+
+TWO = ("http://a:8000/v1", "http://b:8000/v1")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "http://a:8000/v1,http://b:8000/v1",
+        " http://a:8000/v1/ , http://b:8000/v1/,",
+        "http://a:8000/v1 http://b:8000/v1",
+        "http://a:8000/v1\nhttp://b:8000/v1\n",
+        ["http://a:8000/v1", "http://b:8000/v1/"],
+        ("http://a:8000/v1", "", "http://b:8000/v1", "http://a:8000/v1"),
+        ["http://a:8000/v1,http://b:8000/v1"],
+    ],
+)
+def test_several_urls_are_replicas_of_one_host(given):
+    """A list, or one text with commas or blanks; each once, the first is the host's own."""
+    access = Access(base_urls={"vllm": given})
+    assert access.base_urls_of("vllm", HOSTS["vllm"]) == TWO
+    assert access.base_url("vllm", HOSTS["vllm"]) == TWO[0]
+    assert access.require("vllm", HOSTS["vllm"]) == (TWO[0], None)
+
+
+def test_replicas_come_from_the_environment_too():
+    """VLLM_BASE_URL may name several; what is not set is no replica."""
+    access = Access(environ={"VLLM_BASE_URL": ",".join(TWO)})
+    assert access.base_urls_of("vllm", HOSTS["vllm"]) == TWO
+    assert access.base_urls_of("sglang", HOSTS["sglang"]) == ()
+    assert access.base_urls_of("deepseek", HOSTS["deepseek"]) == ("https://api.deepseek.com",)
+
+
+def test_a_comma_inside_a_url_separates_nothing():
+    """Only a comma before the next URL does."""
+    odd = "http://a/v1/x,y"
+    assert Access(base_urls={"vllm": odd}).base_urls_of("vllm", HOSTS["vllm"]) == (odd,)
+
+
+@pytest.mark.parametrize("given", [None, 7, [None], [b"http://a"], b"http://a", {1: 2}])
+def test_base_urls_of_a_wrong_kind_are_refused(given):
+    """At once, with the name of the host; the value itself is not shown."""
+    with pytest.raises(ConfigError, match=r"base_urls\['vllm'\]: expected a URL, or a list"):
+        Access(base_urls={"vllm": given})
+
+
+def test_an_empty_list_is_not_set():
+    """No replica is a missing address, which is named."""
+    assert Access(base_urls={"vllm": []}).missing("vllm", HOSTS["vllm"]) == "VLLM_BASE_URL"
+
+
+def test_the_fingerprint_is_of_all_replicas_in_any_order():
+    """One more replica changes it, their order does not; of one it is as it always was."""
+    one, two, turned = (
+        Access(base_urls={"vllm": urls}).fingerprint(HOSTS)
+        for urls in (TWO[:1], TWO, TWO[::-1])
+    )
+    assert two == turned != one
+    assert one == Access(base_urls={"vllm": TWO[0]}).fingerprint(HOSTS)

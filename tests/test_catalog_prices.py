@@ -184,16 +184,18 @@ def test_ceiling_rates():
     assert small().ceiling_rates(NOW) is None
 
 
-def test_cache_units_reach_the_candidate():
-    """Which prefixes a host caches is on the candidate: the smallest, and in which steps."""
+def test_the_rule_of_a_cache_reaches_the_candidate():
+    """How a host caches is on the candidate; an endpoint's row goes before its host's."""
     catalog, past = Catalog.default(), utc("2026-02-01")
     for name, at, expected in [
-        ("deepseek-flash@deepseek", NOW, (128, 128)),
-        ("deepseek-v3.2:thinking@deepseek", past, (64, 64)),
-        ("deepseek-v3.2@vllm", NOW, (16, 16)),
-        ("deepseek-v3.2@deepinfra", NOW, (0, 1)),
+        ("deepseek-flash@deepseek", NOW, ("deepseek-v4", "units", 128)),
+        ("deepseek-v3.2:thinking@deepseek", past, ("deepseek-v3", "blocks", 64)),
+        ("deepseek-v3.2@vllm", NOW, ("vllm", "blocks", 16)),
+        ("deepseek-v3.2@deepinfra", NOW, ("cautious", "blocks", 64)),
     ]:
-        candidate = catalog.candidate(name, at=at)
-        assert (candidate.cache_min_tokens, candidate.cache_unit_tokens) == expected
-    with pytest.raises(CatalogError, match="greater than or equal to 0"):
-        small(endpoint={"cache_min_tokens": -1})
+        rule = catalog.candidate(name, at=at).cache
+        assert (rule.name, rule.match, rule.unit_tokens) == expected
+    with pytest.raises(CatalogError, match=r"expected the name of a \[\[cache\]\] row"):
+        small(endpoint={"cache": "nobody's"})
+    with pytest.raises(CatalogError, match="expected capacity_tokens of at least a unit"):
+        small(cache=[{"name": "c", "unit_tokens": 64, "capacity_tokens": 32}])

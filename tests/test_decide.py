@@ -21,9 +21,10 @@ from router.errors import (
     UnpricedModelError,
 )
 from router.money import to_pico
+from router.places import Places
 from router.pricing import ceiling
-from router.prompts.layout import arrange
-from router.prompts.prefix import PrefixIndex, chain_of
+from router.prompts.blocks import chain_of
+from router.prompts.prefix import PrefixIndex
 from router.purses import purses_of
 from router.services import Services
 from router.telemetry import Telemetry
@@ -83,11 +84,11 @@ def services(catalog=CATALOG, policy=None, tokens=1000, unfit=None):
         catalog=catalog,
         candidates=lambda models, at: [c for m in models for c in catalog.find(m, at=at)],
         scorer=FixedScorer(),
-        count_input=lambda messages, **_: tokens,
+        read_input=lambda messages, **_: range(tokens),
         count_text=len,
         policy=policy or cheapest(),
         budgets=(),
-        prefixes=PrefixIndex(),
+        places=Places(PrefixIndex()),
         telemetry=Telemetry(),
         unfit=lambda candidate, request: unfit,
         now=lambda: NOW,
@@ -297,8 +298,13 @@ def test_a_warm_prefix_is_in_the_forecast():
     """What this client sent to the endpoint before is expected in its cache, in whole units."""
     given = services()
     sent = request(SMALL)
-    layout = arrange(sent.messages)
-    link = chain_of(layout.messages, ())[-1]
-    given.prefixes.record(SMALL, link, 900, NOW - timedelta(minutes=5))
+    given.places.index.answered(
+        SMALL,
+        CATALOG.candidate(SMALL, at=NOW).cache,
+        chain_of(range(900)),
+        NOW - timedelta(minutes=5),
+        input_tokens=900,
+        cache_read_tokens=0,
+    )
     assert run(sent, given).forecast.cache_read_tokens == 896
     assert run(sent).forecast.cache_read_tokens == 0

@@ -6,7 +6,6 @@ import pytest
 from by_hand import LARGE, ask, finish, to_reserve
 
 from router import flow
-from router.attempt import StreamClosed
 from router.effects import Emit, Open, Read, Settle
 from router.errors import (
     InsufficientBalanceError,
@@ -14,6 +13,7 @@ from router.errors import (
     ServerError,
 )
 from router.services import Services
+from router.streamed import StreamClosed
 from router.testing import chunks, reply
 from router.types import Chunk
 

@@ -15,6 +15,7 @@ from router.limits import Unaffordable
 from router.money import to_pico
 from router.pace import Pace
 from router.pricing import affordable_output, ceiling, cost
+from router.prompts.rule import CacheRule
 from router.purses import Room, room_in
 from router.types import Forecast, Request, Usage
 
@@ -313,11 +314,11 @@ def test_amounts_are_those_of_the_bill(tokens, cached, lengths, fee):
 
 def test_what_a_host_keeps_of_a_prefix():
     """Whole units, and nothing below the host's minimum."""
-    host = replace(CANDIDATE, cache_min_tokens=256, cache_unit_tokens=128)
+    host = replace(CANDIDATE, cache=CacheRule(min_tokens=256, unit_tokens=128))
     for sent, kept in ((0, 0), (255, 0), (256, 256), (300, 256), (383, 256), (384, 384)):
         assert cacheable(host, sent) == kept
-        assert made(host, cache_read_tokens=sent).cache_read_tokens == kept
-    assert cacheable(CANDIDATE, 7) == 7
+    tokenwise = replace(CANDIDATE, cache=CacheRule(unit_tokens=1, recomputes_tokens=1))
+    assert cacheable(tokenwise, 7) == 7
 
 
 def test_what_lengths_rest_on_is_handed_on():

@@ -110,8 +110,8 @@ def by_hand(turns, *, cached, visible=120.0, question=None):
     """Expected cost at 1 USD a million, in and out, of a history that grows."""
     client = made()
     first = client.plan(ASK, model=SMALL).forecast
-    count = client._core.services().count_input
-    question = count(ASK) if question is None else question
+    read = client._core.services().read_input
+    question = len(read(ASK)) if question is None else question
     pico = 0.0
     for k in range(turns):
         tokens = first.input_tokens + k * (question + visible)
@@ -130,20 +130,20 @@ def test_a_conversation_pays_for_its_history():
     assert talk(1).cost == made().plan(ASK, model=SMALL).forecast.cost
 
 
-def cheap_reads(**endpoint):
+def cheap_reads(**rule):
     rows = models("small", "large", "free")
     rows["rate"][0]["cache_read"] = "0.1"
-    rows["endpoint"][0] |= endpoint
-    return rows
+    rows["endpoint"][0]["cache"] = "c"
+    return rows | {"cache": [{"name": "c"} | rule]}
 
 
 def test_a_conversation_is_read_from_the_cache():
     """Where the host caches, what was sent before is cheap, from its minimum on, in its units."""
     warm = talk(5, catalog=cheap_reads()).cost
     assert warm == pytest.approx(by_hand(5, cached=0.1), rel=5e-3)
-    never = talk(5, catalog=cheap_reads(cache_min_tokens=100_000)).cost
+    never = talk(5, catalog=cheap_reads(min_tokens=100_000)).cost
     assert never == pytest.approx(by_hand(5, cached=1.0), rel=1e-3)
-    units = talk(5, catalog=cheap_reads(cache_unit_tokens=64)).cost
+    units = talk(5, catalog=cheap_reads(unit_tokens=64)).cost
     assert warm < units < never
 
 

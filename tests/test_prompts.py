@@ -1,24 +1,15 @@
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from classifiers.prompt import Prompt
 from router.errors import InvalidRequestError
-from router.prompts.layout import arrange, canonical
-from router.prompts.prefix import PrefixIndex, chain_of
 from router.prompts.text import check_messages, message_text, prompt_of, scored_text
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 USER = {"role": "user", "content": "Hi"}
 CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
-    max_leaves=6,
-)
 
 
 @pytest.mark.parametrize(
@@ -101,127 +92,6 @@ def test_the_text_that_is_scored():
     assert scored_text([system, USER, answer, {"role": "user", "content": "B"}, answer]) == "B"
     assert scored_text([system, answer]) == "A"
     assert scored_text([system, {"role": "assistant", "content": None}]) == "S"
-
-
-@given(JSON)
-def test_canonical_text_keeps_the_value(value):
-    """Canonical JSON reads back as the same value."""
-    assert json.loads(canonical(value)) == value
-
-
-@given(st.dictionaries(st.text(max_size=5), JSON, max_size=5), st.data())
-def test_equal_values_have_equal_bytes(value, data):
-    """The order in which a dict was filled leaves no trace."""
-    items = data.draw(st.permutations(list(value.items())))
-    assert canonical(dict(items)) == canonical(value)
-    assert arrange([USER], [dict(items)]) == arrange([USER], [value])
-
-
-def test_a_layout_moves_nothing_that_has_meaning():
-    """Messages keep order and text; tools keep their order, only their keys are sorted."""
-    tools = [{"type": "function", "b": 1, "a": {"y": 1, "x": 2}}, {"type": "function", "a": 0}]
-    layout = arrange([USER, {"role": "assistant", "content": "A"}], tools)
-    assert layout.messages == (USER, {"role": "assistant", "content": "A"})
-    assert layout.tools == tuple(tools)
-    assert [list(tool) for tool in layout.tools] == [["a", "b", "type"], ["a", "type"]]
-    assert list(layout.tools[0]["a"]) == ["x", "y"]
-    assert layout.notes == ()
-
-
-def test_a_tool_that_is_not_json():
-    """A tool that JSON cannot express is refused with its position."""
-    with pytest.raises(InvalidRequestError, match=r"tools\[1\]: expected JSON values") as caught:
-        arrange([USER], [{"a": 1}, {"a": {1, 2}}])
-    assert caught.value.param == "tools[1]"
-
-
-@pytest.mark.parametrize(
-    ("messages", "notes"),
-    [
-        ([("system", "It is 2026-11-22 12:30. Be brief.")], ["messages[0] holds a timestamp"]),
-        ([("system", "At 2026-11-22T12:30Z")], ["messages[0] holds a timestamp"]),
-        (
-            [("developer", "Session 3F2504E0-4F89-11D3-9A0C-0305E82C3301")],
-            ["messages[0] holds a UUID"],
-        ),
-        ([("system", "Since 2026-11-22 we are brief.")], []),
-        ([("user", "It is 2026-11-22 12:30.")], []),
-        ([("system", "x" * 2000 + "2026-11-22 12:30")], []),
-        ([("user", "Hi"), ("system", "Be brief.")], ["messages[1] is a system message after"]),
-        (
-            [("user", "Hi"), ("system", "It is 2026-11-22 12:30")],
-            ["messages[1] is a system message after", "messages[1] holds a timestamp"],
-        ),
-    ],
-)
-def test_what_keeps_caches_from_hitting_is_noted(messages, notes):
-    """Text that changes from call to call, near the front, is pointed out and left alone."""
-    sent = [{"role": role, "content": content} for role, content in messages]
-    layout = arrange(sent)
-    assert layout.messages == tuple(sent)
-    assert len(layout.notes) == len(notes)
-    assert all(got.startswith(start) for got, start in zip(layout.notes, notes, strict=True))
-
-
-def chain(*texts, tools=()):
-    return chain_of([{"role": "user", "content": text} for text in texts], tools)
-
-
-def test_a_chain_has_a_link_for_each_prefix():
-    """Conversations that begin alike share the links of what they share, and no others."""
-    assert len(chain("a", "b", "c")) == 3
-    assert chain("a", "b", "c")[:2] == chain("a", "b")
-    assert set(chain("a", "b")).isdisjoint(chain("b", "a"))
-    assert chain("ab")[-1] != chain("a", "b")[-1]
-    assert chain("a")[0] != chain("a", tools=[{"a": 1}])[0]
-    assert chain("\ud800")  # half of a pair is hashed, too
-
-
-def after(seconds):
-    return NOW + timedelta(seconds=seconds)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [(0, 0), (4.9, 0), (5, 960), (3600, 960), (3600.1, 0), (-60, 0)],
-)
-def test_a_prefix_lives_for_an_hour(seconds, expected):
-    """A cache needs seconds to be built and is kept an hour, in whole units of 64 tokens."""
-    index = PrefixIndex()
-    index.record("m@h", chain("a")[-1], 1000, NOW)
-    assert index.expected("m@h", chain("a", "b"), after(seconds)) == expected
-
-
-def test_the_longest_prefix_counts():
-    """The longest known beginning is what is expected, at this endpoint alone."""
-    index = PrefixIndex()
-    index.record("m@h", chain("a")[-1], 640, NOW)
-    index.record("m@h", chain("a", "b")[-1], 1280, NOW)
-    later = after(60)
-    assert index.expected("m@h", chain("a", "b", "c"), later) == 1280
-    assert index.expected("m@h", chain("a", "x"), later) == 640
-    assert index.expected("m@h", chain("x", "b"), later) == 0
-    assert index.expected("m@elsewhere", chain("a", "b"), later) == 0
-    assert index.expected("m@h", (), later) == 0
-
-
-def test_less_than_a_unit_is_not_expected():
-    """A prompt below the cache's unit is never a hit."""
-    index = PrefixIndex()
-    index.record("m@h", chain("a")[-1], 63, NOW)
-    assert index.expected("m@h", chain("a"), after(60)) == 0
-
-
-def test_the_index_is_bounded():
-    """Beyond its size the index forgets what was recorded longest ago."""
-    index = PrefixIndex(size=3)
-    for name in "abcd":
-        index.record("m@h", chain(name)[-1], 640, NOW)
-        index.record("m@h", chain("a")[-1], 640, NOW)
-    later = after(60)
-    known = [name for name in "abcd" if index.expected("m@h", chain(name), later)]
-    assert known == ["a", "c", "d"]
-    assert len(index._seen) == 3
 
 
 def test_a_request_as_a_scorer_reads_it():

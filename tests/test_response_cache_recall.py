@@ -8,13 +8,13 @@ import pytest
 from by_hand import CATALOG, LARGE, NOW, SMALL, ask, finish
 from keeping import kept_reply
 
-from router.attempt import StreamClosed
 from router.completion import chunk_from, completion_from
 from router.effects import Emit, Post, Verify
 from router.errors import LedgerError, UnknownModelError
 from router.ledgers import Reservation, Settlement
 from router.recall import chunks_of, kept, recalled
 from router.responses import Gathered
+from router.streamed import StreamClosed
 from router.testing import reply
 from router.types import Attempt, Cost, Usage
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from router.catalog.caches import Cache
+from router.catalog.fleet_rows import FleetRow, UtilisationRow
 from router.catalog.load import Entry
 from router.catalog.rates import ExchangeRow, RateRow
 from router.catalog.schema import Calendar, Endpoint, Exchange, Host, Model, Rate, Schedule
@@ -24,6 +26,7 @@ class Book:
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     schedules: dict[str, Schedule] = field(default_factory=dict)
     calendars: dict[str, Calendar] = field(default_factory=dict)
+    caches: dict[str, Cache] = field(default_factory=dict)
     rates: dict[str, list[RateRow]] = field(default_factory=dict)
     exchange: dict[str, list[ExchangeRow]] = field(default_factory=dict)
 
@@ -40,6 +43,8 @@ def merge(entries: Sequence[Entry]) -> Book:
     latest: dict[tuple[str, str], Entry] = {}
     for entry in entries:
         row = entry.row
+        if isinstance(row, FleetRow | UtilisationRow):
+            continue
         if isinstance(row, Rate):
             book.rates.setdefault(row.endpoint, []).append(RateRow(row, entry.layer))
             continue
@@ -57,9 +62,13 @@ def merge(entries: Sequence[Entry]) -> Book:
             book.schedules[row.name] = row
         elif isinstance(row, Calendar):
             book.calendars[row.name] = row
+        elif isinstance(row, Cache):
+            book.caches[row.name] = row
     for entry in latest.values():
         if isinstance(entry.row, Endpoint):
             _check_endpoint(entry, entry.row, book)
+        elif isinstance(entry.row, Host) and entry.row.cache is not None:
+            _known(entry, "cache", entry.row.cache, book.caches)
         elif isinstance(entry.row, Schedule) and entry.row.calendar:
             _known(entry, "calendar", entry.row.calendar, book.calendars)
         elif isinstance(entry.row, Calendar) and entry.row.country and not holidays_installed():
@@ -69,12 +78,37 @@ def merge(entries: Sequence[Entry]) -> Book:
             _known(entry, "endpoint", entry.row.endpoint, book.endpoints)
             if entry.row.schedule:
                 _known(entry, "schedule", entry.row.schedule, book.schedules)
+    _add_fleets(entries, book)
     return book
+
+
+def _add_fleets(entries: Sequence[Entry], book: Book) -> None:
+    """The rate rows that fleets stand for; what was measured in a layer below is not theirs."""
+    measured = [entry for entry in entries if isinstance(entry.row, UtilisationRow)]
+    fleets = {entry.row.endpoint: entry for entry in entries if isinstance(entry.row, FleetRow)}
+    for entry in entries:
+        row = entry.row
+        if isinstance(row, UtilisationRow):
+            _known(entry, "fleet", row.endpoint, fleets)
+        if not isinstance(row, FleetRow):
+            continue
+        _known(entry, "endpoint", row.endpoint, book.endpoints)
+        endpoint = book.endpoints[row.endpoint]
+        own = endpoint.self_hosted
+        if not (book.hosts[endpoint.host].self_hosted if own is None else own):
+            raise entry.error("expected an endpoint of your own, self_hosted = true", "endpoint")
+        steps = row.steps(
+            e.row for e in measured if e.row.endpoint == row.endpoint and e.layer >= entry.layer
+        )
+        rates = book.rates.setdefault(row.endpoint, [])
+        rates.append(RateRow(row.rate(row.utilisation), entry.layer, row, steps))
 
 
 def _check_endpoint(entry: Entry, row: Endpoint, book: Book) -> None:
     _known(entry, "host", row.host, book.hosts)
     _known(entry, "model", row.model, book.models)
+    if row.cache is not None:
+        _known(entry, "cache", row.cache, book.caches)
     model = book.models[row.model]
     for mode in (*(row.modes or ()), *row.options):
         if mode not in model.modes:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from router.prompts.rule import CAUTIOUS, CacheRule
+
 if TYPE_CHECKING:
     from router.catalog.schema import Endpoint, Host, Model
 
@@ -18,8 +20,7 @@ class Candidate:
 
     `request_extra` is merged into the request body; `ignored_fields` are accepted there without
     effect, `refused_fields` make the host answer with an error. Limits are tokens. `region` is
-    where the host keeps data, "" where nobody says. A prefix of at least `cache_min_tokens` is
-    cached, in multiples of `cache_unit_tokens`.
+    where the host keeps data, "" where nobody says; `cache` is how it caches prompts.
     """
 
     name: str
@@ -48,8 +49,7 @@ class Candidate:
     stops_when_left: bool = False
     retires_at: datetime | None = None
     region: str = ""
-    cache_min_tokens: int = 0
-    cache_unit_tokens: int = 1
+    cache: CacheRule = CAUTIOUS
 
     @property
     def thinking(self) -> bool:
@@ -65,8 +65,10 @@ class Candidate:
         return hash(self.name)
 
 
-def candidates_of(endpoint: Endpoint, model: Model, host: Host) -> Iterator[Candidate]:
-    """One candidate per mode that the endpoint offers.
+def candidates_of(
+    endpoint: Endpoint, model: Model, host: Host, cache: CacheRule = CAUTIOUS
+) -> Iterator[Candidate]:
+    """One candidate per mode that the endpoint offers; `cache` is the rule of its cache.
 
     A model with a single mode carries no mode in its name; of two modes only thinking is named.
     """
@@ -107,6 +109,5 @@ def candidates_of(endpoint: Endpoint, model: Model, host: Host) -> Iterator[Cand
             stops_when_left=host.stops_when_left,
             retires_at=endpoint.retires_at,
             region=region or ("on-prem" if self_hosted else ""),
-            cache_min_tokens=endpoint.cache_min_tokens,
-            cache_unit_tokens=endpoint.cache_unit_tokens,
+            cache=cache,
         )

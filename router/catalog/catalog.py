@@ -238,6 +238,13 @@ class Catalog:
         """
         return self._prices(candidate, aware(at)).rows
 
+    def fleets(self, at: datetime) -> Mapping[str, RateRow]:
+        """The rows in force at `at` that price one's own GPUs (`RateRow.fleet`), by endpoint."""
+        now, rates = aware(at), self._book.rates
+        priced = [name for name, rows in rates.items() if any(row.fleet for row in rows)]
+        found = {name: self._prices(name, now).row(now) for name in priced}
+        return {name: row for name, row in found.items() if row is not None and row.fleet}
+
     def counts(self, candidate: Candidate | str, at: datetime) -> RateRow | None:
         """Which of `rows` counts at `at`; None where none does.
 

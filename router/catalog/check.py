@@ -8,10 +8,12 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from router.catalog.catalog import Catalog
+from router.catalog.fleet_rows import FleetRow, UtilisationRow
 from router.catalog.load import Entry
 from router.catalog.missing import gone
 from router.catalog.rates import aware, stamp
 from router.catalog.schema import (
+    Cache,
     Calendar,
     Endpoint,
     Exchange,
@@ -24,6 +26,9 @@ from router.catalog.schema import (
 from router.errors import RetiredModelError, UnknownHostError, UnknownModelError
 
 Kind = Literal["stale", "calendar", "retiring", "retired", "unpriced", "alias", "withdrawn"]
+
+
+_DATED = Rate | Exchange | FleetRow | UtilisationRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ class _Live:
     def __init__(self, catalog: Catalog, now: datetime) -> None:
         latest = {(e.table, row_key(e.row)): e for e in catalog.entries}
         self.rates = [e for e in catalog.entries if isinstance(e.row, Rate)]
+        fleets = {id(row.fleet) for row in catalog.fleets(now).values()}
         self.endpoints = [e for e in latest.values() if isinstance(e.row, Endpoint)]
         served = {
             e.row.name: e.row
@@ -80,6 +86,7 @@ class _Live:
             Host: {row.host for row in served.values()},
             Model: {row.model for row in served.values()},
             Endpoint: set(served),
+            Cache: {row.cache or catalog.hosts[row.host].cache for row in served.values()},
             Schedule: schedules,
             Calendar: {
                 e.row.calendar
@@ -92,8 +99,9 @@ class _Live:
             e
             for e in latest.values()
             if id(e.row) in self._rows
+            or id(e.row) in fleets
             or e.row in exchange
-            or (not isinstance(e.row, Rate | Exchange) and e.row.name in names[type(e.row)])
+            or (not isinstance(e.row, _DATED) and e.row.name in names[type(e.row)])
         ]
 
 
@@ -116,8 +124,8 @@ def _exchange_ahead(catalog: Catalog, currencies: set[str], now: datetime) -> li
 
 def _finding(kind: Kind, entry: Entry, says: str) -> Finding:
     row, name = entry.row, row_key(entry.row)
-    if isinstance(row, Rate | Exchange):
-        of = row.endpoint if isinstance(row, Rate) else row.currency
+    if isinstance(row, _DATED):
+        of = row.currency if isinstance(row, Exchange) else row.endpoint
         name = f"{of}/{stamp(row.valid_from)}"
     return Finding(kind, name, says, entry.file, entry.line)
 

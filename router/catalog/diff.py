@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from router.catalog.catalog import Catalog
+from router.catalog.fleet_rows import FleetRow
 from router.catalog.load import Entry
 from router.catalog.rates import Rates, stamp
 from router.catalog.schema import Prices, Rate, row_key
@@ -129,8 +130,14 @@ def _flat(rate: Rate) -> dict[str, int]:
 
 
 def _rates(entries: Iterable[Entry], name: str) -> dict[str, Rate]:
-    rows = (entry.row for entry in entries)
-    return {row_key(r): r for r in rows if isinstance(r, Rate) and name in r.endpoint}
+    found: dict[str, Rate] = {}
+    for entry in entries:
+        row = entry.row
+        if isinstance(row, FleetRow):  # its price as long as nothing is measured
+            row = row.rate(row.utilisation)
+        if isinstance(row, Rate) and name in row.endpoint:
+            found[row_key(row)] = row
+    return found
 
 
 def _terms(before: Rate, after: Rate) -> Iterator[str]:

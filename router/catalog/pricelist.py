@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from router.catalog.rates import ExchangeRow, RateRow, Rates, dearest_of, stamp
+from router.catalog.rates import ExchangeRow, RateRow, Rates, dearest_of, names_of, stamp
 
 if TYPE_CHECKING:
     from router.catalog.schema import Prices, Rate, Tier
@@ -46,12 +46,13 @@ class Pricelist:
         ends: datetime | None,
     ) -> None:
         self.rows = tuple(sorted(rows, key=lambda row: row.rank))
-        self._names = _names(self.rows)
+        self._names = names_of(self.rows)
         self._clocks = clocks
         self._exchange = exchange
         self._ends = ends
         cuts = {row.rate.valid_from for row in self.rows}
         cuts |= {row.rate.valid_to for row in self.rows if row.rate.valid_to}
+        cuts |= {step.start for row in self.rows for step in row.steps}
         for currency in {row.rate.currency for row in self.rows} & set(exchange):
             cuts |= {row.exchange.valid_from for row in exchange[currency]}
         self._cuts = sorted(cuts | ({ends} if ends else set()))
@@ -203,7 +204,11 @@ class Pricelist:
     ) -> _Quotes:
         if row is None:
             return ()
-        rate, window, uncertain, decided_by = row.rate, "", False, ""
+        rate, mark, window, uncertain, decided_by = row.rate, "", "", False, ""
+        step = row.step(at if known_at is None else min(at, known_at))
+        if step is not None:
+            # How busy a fleet will be nobody knows: what holds when a call begins is its price.
+            rate, mark, decided_by = step.rate, step.mark, "start"
         usd = self._usd(rate.currency, at, known_at)
         if usd is None:
             return ()
@@ -221,7 +226,7 @@ class Pricelist:
             assert prices.input is not None and prices.output is not None
             read, write, hour = prices.cache_read, prices.cache_write, prices.cache_write_1h
             write = prices.input if write is None else write
-            marks = [window, tier if tier != STANDARD else "", f">{above}" if above else ""]
+            marks = [mark, window, tier if tier != STANDARD else "", f">{above}" if above else ""]
             return Rates(
                 id="#".join([self._names[id(row)], *filter(None, [*marks, exchange])]),
                 input=_converted(prices.input, worth),
@@ -282,19 +287,3 @@ def _prices(rate: Rate, tier: str) -> tuple[Rate | Prices | None, Sequence[Tier]
 
 def _converted(amount: int, worth: int) -> int:
     return -(-amount * worth // _UNIT)
-
-
-def _names(rows: Sequence[RateRow]) -> dict[int, str]:
-    """What rate ids call each row: its start, and what tells it from others of that start."""
-    names: dict[int, str] = {}
-    layers: dict[datetime, int] = {}
-    for row in rows:
-        rate = row.rate
-        name = f"{rate.endpoint}/{stamp(rate.valid_from)}"
-        before = layers.get(rate.valid_from)
-        if before is not None:
-            overlay = before != row.layer
-            name += f"+{row.layer}" if overlay else f"~{stamp(rate.known)}"
-        layers[rate.valid_from] = row.layer
-        names[id(row)] = name
-    return names

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from router.errors import InvalidRequestError
 
 if TYPE_CHECKING:
+    from router.catalog.fleet_rows import FleetRow
     from router.catalog.schema import Exchange, Rate
 
 
@@ -20,9 +21,10 @@ class Rates:
     `cache_read` equals `input` where the host quotes no cached price, `cache_write` likewise;
     `cache_write_1h`, for a cache that keeps an hour, equals `cache_write`. `per_request` is
     pico-dollars a request. `id` names the price: "deepseek-v3.2@deepinfra/2025-12-01", with
-    "#peak", "#batch", "#>200000" and the like behind it. `decided_by` says which instant of a
-    request decides its window, "" where that is not published; `uncertain` is True where the
-    list of holidays has ended. `exchange` names the row that converted from `currency`.
+    "#peak", "#batch", "#>200000", "#amortised@45%" and the like behind it. `decided_by` says
+    which instant of a request decides its window, "" where that is not published; `uncertain` is
+    True where the list of holidays has ended. `exchange` names the row that converted from
+    `currency`.
     """
 
     id: str
@@ -46,16 +48,42 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """From `start` on a fleet's price is that of so many `percent` of its capacity in use.
+
+    `mark` says so in the price's id: "amortised@45%".
+    """
+
+    start: datetime
+    percent: int
+    mark: str
+    rate: Rate
+
+
+@dataclass(frozen=True, slots=True)
 class RateRow:
-    """A rate row and the layer (overlay) it came with."""
+    """A rate row and the layer (overlay) it came with.
+
+    Of a `fleet`, `rate` is what follows from the utilisation that it assumes, and `steps` what
+    followed from that and from those measured, in order.
+    """
 
     rate: Rate
     layer: int
+    fleet: FleetRow | None = None
+    steps: tuple[Step, ...] = ()
 
     @property
-    def rank(self) -> tuple[int, datetime, datetime]:
-        """Of the rows in force the one of the highest rank counts."""
-        return self.layer, self.rate.valid_from, self.rate.known
+    def rank(self) -> tuple[int, datetime, datetime, bool]:
+        """Of the rows in force the one of the highest rank counts; of equals what was quoted."""
+        return self.layer, self.rate.valid_from, self.rate.known, self.fleet is None
+
+    def step(self, at: datetime) -> Step | None:
+        """The last step that had come into force at `at`; None where there is no fleet."""
+        if not self.steps:
+            return None
+        past = [step for step in self.steps if step.start <= at]
+        return past[-1] if past else self.steps[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +131,19 @@ def stamp(at: datetime) -> str:
     """An instant as rate ids have it: "2025-12-01", or "2026-08-16T16:00Z"."""
     midnight = at.hour == at.minute == at.second == 0
     return at.strftime("%Y-%m-%d" if midnight else "%Y-%m-%dT%H:%MZ")
+
+
+def names_of(rows: Sequence[RateRow]) -> dict[int, str]:
+    """What rate ids call each row: its start, and what tells it from others of that start."""
+    names: dict[int, str] = {}
+    layers: dict[datetime, int] = {}
+    for row in rows:
+        rate = row.rate
+        name = f"{rate.endpoint}/{stamp(rate.valid_from)}"
+        before = layers.get(rate.valid_from)
+        if before is not None:
+            overlay = before != row.layer
+            name += f"+{row.layer}" if overlay else f"~{stamp(rate.known)}"
+        layers[rate.valid_from] = row.layer
+        names[id(row)] = name
+    return names

@@ -1,8 +1,9 @@
 """The rows of a catalogue file, validated by pydantic. Unknown keys are refused.
 
-Tables: `[[host]]`, `[[model]]`, `[[endpoint]]`, `[[rate]]`, `[[exchange]]`, `[[schedule]]`,
-`[[calendar]]`. Rows are frozen; what several rows must agree on is checked in
-`router.catalog.book`. `json_schema` describes a file, for editors and other programs.
+Tables: `[[host]]`, `[[model]]`, `[[endpoint]]`, `[[cache]]`, `[[rate]]`, `[[fleet]]`,
+`[[utilisation]]`, `[[exchange]]`, `[[schedule]]`, `[[calendar]]`. Rows are frozen; what several
+rows must agree on is checked in `router.catalog.book`. `json_schema` describes a file, for
+editors and other programs.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, create_model, model_validator
 
+from router.catalog.caches import Cache
 from router.catalog.fields import HostName, Hours, Instant, ModelName, Row, Tokens
+from router.catalog.fleet_rows import FleetRow, UtilisationRow
 from router.catalog.prices import Exchange, Prices, Rate, ServicePrices, Tier
 
 __all__ = [
     "TABLES",
+    "Cache",
     "Calendar",
     "Endpoint",
     "Exchange",
@@ -61,6 +65,8 @@ class Host(Row):
     stops_when_left: bool = False
     """Whether it stops working, and billing, soon after the reader of a stream goes. Where it is
     not known to, a hard budget is charged all that was reserved for a stream that is left."""
+    cache: str | None = None
+    """The `[[cache]]` row that says how it caches prompts."""
     source: str = ""
     checked: date | None = None
 
@@ -127,10 +133,8 @@ class Endpoint(Row):
     """Other names that this host accepts for it."""
     options: dict[Mode, ModeOptions] = Field(default_factory=dict)
     served: tuple[Served, ...] = ()
-    cache_min_tokens: int = Field(default=0, ge=0)
-    """The smallest prefix that is cached."""
-    cache_unit_tokens: Tokens = 1
-    """A cached prefix is a multiple of this."""
+    cache: str | None = None
+    """Overrides the host's."""
     retires_at: Instant | None = None
     successor: str | None = None
     unpriced: str = ""
@@ -212,7 +216,10 @@ TABLES: dict[str, type[Row]] = {
     "host": Host,
     "model": Model,
     "endpoint": Endpoint,
+    "cache": Cache,
     "rate": Rate,
+    "fleet": FleetRow,
+    "utilisation": UtilisationRow,
     "exchange": Exchange,
     "schedule": Schedule,
     "calendar": Calendar,
@@ -221,12 +228,14 @@ TABLES: dict[str, type[Row]] = {
 
 def row_key(row: Row) -> str:
     """The name under which a later row of the same table replaces an earlier one."""
-    if isinstance(row, Rate):
+    if isinstance(row, Rate | FleetRow):
         later = f"/{row.known.isoformat()}" if row.known != row.valid_from else ""
         return f"{row.endpoint}/{row.valid_from.isoformat()}{later}"
+    if isinstance(row, UtilisationRow):
+        return f"{row.endpoint}/{row.valid_from.isoformat()}"
     if isinstance(row, Exchange):
         return f"{row.currency}/{row.valid_from.isoformat()}"
-    if isinstance(row, Host | Model | Endpoint | Schedule | Calendar):
+    if isinstance(row, Host | Model | Endpoint | Schedule | Calendar | Cache):
         return row.name
     raise AssertionError(f"no key for {type(row).__name__}")
 

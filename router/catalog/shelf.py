@@ -12,6 +12,7 @@ from router.catalog.missing import gone, live, not_found
 from router.catalog.names import Reading, readings
 from router.catalog.picking import pick, surest
 from router.errors import UnknownModelError
+from router.prompts.rule import CAUTIOUS
 
 if TYPE_CHECKING:
     from router.catalog.book import Book
@@ -77,7 +78,9 @@ def shelve(book: Book) -> Shelf:
     by_alias: dict[str, list[Candidate]] = {}
     for endpoint in book.endpoints.values():
         model, host = book.models[endpoint.model], book.hosts[endpoint.host]
-        for candidate in candidates_of(endpoint, model, host):
+        cache = book.caches.get(endpoint.cache or host.cache or "")
+        rule = CAUTIOUS if cache is None else cache.rule
+        for candidate in candidates_of(endpoint, model, host, rule):
             candidates[candidate.name] = candidate
             by_model.setdefault(model.name.lower(), []).append(candidate)
             by_wire.setdefault(candidate.model_id.lower(), []).append(candidate)

@@ -20,7 +20,19 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when it worked, 1 when it could not, 2 for a wrong command line."""
-    from router.cli import budgets, catalog, chat, doctor, plan, replay, report
+    from router.cli import (
+        budgets,
+        catalog,
+        chat,
+        doctor,
+        lint,
+        local,
+        plan,
+        replay,
+        report,
+        selfhost,
+        vllm,
+    )
     from router.cli import demo as demo_command
 
     parser = _Parser(
@@ -28,7 +40,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Cost-aware routing and budgeting for large language models.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (demo_command, plan, chat, replay, report, budgets, catalog, doctor):
+    for command in (
+        demo_command,
+        plan,
+        chat,
+        replay,
+        report,
+        budgets,
+        catalog,
+        selfhost,
+        doctor,
+        lint,
+        local,
+        vllm,
+    ):
         command.add_to(commands)
     given = parser.parse_args(arguments)
     try:

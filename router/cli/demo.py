@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from typing import Any
 from policies import sparing, utility
 from router._clock import utcnow
 from router.budgets import Budget
+from router.cli.local import local_server
 from router.cli.output import Output, add_json
 from router.client import Client
+from router.demo.answer import ELSEWHERE, Told, converse
 from router.demo.chart import draw
 from router.demo.compare import Point, baselines, frontier, mixed, table_of
 from router.demo.routing import PORTFOLIO, Served, route_all
-from router.errors import ConfigError, LedgerError
+from router.errors import ConfigError, LedgerError, RouterError
 from router.money import format_usd, to_usd
 from router.transports.recording import Recorded, recorded_prompts
 from router.types import Plan
@@ -38,6 +40,9 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("demo", help="route recorded prompts under a budget")
     parser.add_argument("--out", default="demo-out", metavar="DIR", help="for CSV, PNG and ledger")
     parser.add_argument("--budget", default="0.50", metavar="USD")
+    parser.add_argument(
+        "--no-local", dest="local", action="store_false", help="no real model at the end"
+    )
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -91,6 +96,7 @@ def run(given: argparse.Namespace) -> int:
     out.line(f"CSV:    {csv} (total {report.total:f} USD, the ledger's to the last digit)")
     out.line(f"chart:  {png or 'needs matplotlib: pip install centroute[plots]'}")
     out.line(f"ledger: {directory / 'demo.sqlite3'}")
+    told = _real(out) if given.local else None
     out.data(
         {
             "prompts": len(prompts),
@@ -104,9 +110,51 @@ def run(given: argparse.Namespace) -> int:
             "planned_today": plans,
             "csv": str(csv),
             "chart": str(png),
+            "local": told,
         }
     )
     return 0
+
+
+def _real(out: Output) -> list[dict[str, Any]] | str:
+    """A real answer from a model on this machine; where there is none, why."""
+    out.line(
+        "\nOne real answer, streamed from SmolLM2-135M on this machine (llama.cpp, one thread)"
+    )
+    told: list[Told] = []
+    try:
+        with local_server() as url:
+            for one in converse(url, _piece(out)):
+                told.append(one)
+                usage = one.usage
+                out.line(
+                    f"\n  {usage.input_tokens} tokens in, {usage.cache_read_tokens} of them cached "
+                    f"({one.expected_cached:.0f} expected), {usage.output_tokens} out; first text "
+                    f"after {one.first_seconds:.2f} s, all after {one.seconds:.2f} s"
+                )
+    except RouterError as error:  # the demo is whole without it
+        out.line(f"left out: {error}")
+        return str(error)
+    priced = [one.elsewhere for one in told if one.elsewhere is not None]
+    dear = f"; at {ELSEWHERE} {format_usd(sum(priced))}" if len(priced) == len(told) else ""
+    out.line(f"cost: unknown, for what this machine costs is yours to say{dear}")
+    return [
+        {
+            "question": one.question,
+            "text": one.text,
+            "input_tokens": one.usage.input_tokens,
+            "cache_read_tokens": one.usage.cache_read_tokens,
+            "output_tokens": one.usage.output_tokens,
+            "first_seconds": round(one.first_seconds, 3),
+            "seconds": round(one.seconds, 3),
+        }
+        for one in told
+    ]
+
+
+def _piece(out: Output) -> Callable[[str], Any]:
+    """Shows text as it comes; nothing where only JSON is written."""
+    return lambda text: None if out.as_json else print(text, end="", flush=True)
 
 
 def _fresh(directory: Path) -> Path:

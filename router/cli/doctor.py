@@ -1,10 +1,9 @@
-"""`centroute doctor`: what is configured, what is missing, and what a vLLM server lacks."""
+"""`centroute doctor`: what is configured, what is missing, and what one's own servers lack."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -16,14 +15,16 @@ from router.cli.output import Output, add_json
 from router.errors import RouterError
 from router.ledgers.open import default_ledger, open_store
 from router.transports.access import Access
-from router.transports.discovery import SELF_HOSTED, ask
+from router.transports.discovery import SELF_HOSTED
+from router.transports.vllm.checks import check
+from router.transports.vllm.probe import without_user
 
 Finding = tuple[str, str, str]
 
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("doctor", help="check keys, hosts, the ledger and vLLM servers")
+    parser = commands.add_parser("doctor", help="check keys, hosts, the ledger, your own servers")
     parser.add_argument("--catalog", action="append", default=[], metavar="FILE", help="overlay")
     add_ledger(parser)
     add_json(parser)
@@ -65,60 +66,13 @@ def _hosts(catalog: Catalog, access: Access) -> Iterator[Finding]:
 
 def _server(name: str, catalog: Catalog, access: Access) -> Iterator[Finding]:
     host = catalog.hosts[name]
-    served = ask(name, host, access)
-    if served.problem:
-        yield "wrong", f"host {name}", served.problem
-        return
-    yield "ok", f"host {name}", f"serves {', '.join(served.models) or 'no model'}"
-    if host.kind == "vllm":
-        yield from _vllm(access.base_url(name, host) or "", access.key(name, host))
-
-
-def _vllm(url: str, key: str | None) -> Iterator[Finding]:
-    """What a running vLLM lacks for caching and billing to be seen."""
-    import httpx
-
-    root = url.removesuffix("/v1")
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    try:
-        metrics = httpx.get(f"{root}/metrics", headers=headers, timeout=5.0).text
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        yield "wrong", "vllm /metrics", f"does not answer ({type(error).__name__})"
-        return
-    config = re.search(r"vllm:cache_config_info\{(.*?)\}", metrics)
-    caching = re.search(r'enable_prefix_caching="(\w+)"', config.group(1)) if config else None
-    if caching is None:
-        yield "wrong", "vllm prefix cache", "/metrics does not tell; is this a vLLM server?"
-    elif caching.group(1) == "True":
-        yield "ok", "vllm prefix cache", "on"
-    else:
-        yield "wrong", "vllm prefix cache", "off: start the server with --enable-prefix-caching"
-    yield from _details(url, headers)
-
-
-def _details(url: str, headers: dict[str, str]) -> Iterator[Finding]:
-    import httpx
-
-    try:
-        model = httpx.get(f"{url}/models", headers=headers, timeout=5.0).json()["data"][0]["id"]
-        body = {
-            "model": model,
-            "max_tokens": 1,
-            "messages": [{"role": "user", "content": "Hello"}],
-        }
-        reply = httpx.post(f"{url}/chat/completions", json=body, headers=headers, timeout=60.0)
-        details = reply.json()["usage"].get("prompt_tokens_details")
-    except (httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError) as error:
-        yield "wrong", "vllm answer", f"a one-token request failed ({type(error).__name__})"
-        return
-    if details is None:
-        yield (
-            "wrong",
-            "vllm cached tokens",
-            "not reported: start the server with --enable-prompt-tokens-details",
-        )
-    else:
-        yield "ok", "vllm cached tokens", "reported"
+    contexts = {e.model_id: e.context_tokens for e in catalog.endpoints if e.host == name}
+    urls = access.base_urls_of(name, host)
+    for url in urls:
+        # One replica of several is told from the others by its address.
+        where = name if len(urls) == 1 else f"{name} {without_user(url)}"
+        for found in check(host.kind, url, access.key(name, host), contexts=contexts):
+            yield found.state, f"{where}: {found.what}", found.finding
 
 
 def _retired(catalog: Catalog) -> Iterator[Finding]:

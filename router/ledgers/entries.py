@@ -21,7 +21,9 @@ AdjustmentKind: TypeAlias = Literal["top_up", "freeze", "unfreeze", "transfer"]
 class Record:
     """What is known of a call when it is reserved; costs in pico-dollars, None when unpriced.
 
-    `propensity` is the chance that the policy had to choose this candidate.
+    `propensity` is the chance that the policy had to choose this candidate. So many tokens as
+    `forecast_cache_read_tokens` were expected from the host's cache, and `cache_lost_tokens` more
+    but for `cache_lost_to`, a cause of `router.prompts.causes`, "" where there is none.
     """
 
     request_id: str
@@ -37,6 +39,9 @@ class Record:
     forecast_output_tokens: int = 0
     forecast_quality: float = 0.0
     propensity: float = 1.0
+    forecast_cache_read_tokens: int = 0
+    cache_lost_tokens: int = 0
+    cache_lost_to: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

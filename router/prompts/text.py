@@ -97,11 +97,15 @@ def prompt_of(
     )
 
 
+def tagged_route(tags: Mapping[str, str]) -> str:
+    """The kind of traffic that the caller's tags name, "" where none does."""
+    return next((f"{tag}={tags[tag]}" for tag in _ROUTES if tags.get(tag)), "")
+
+
 def _route(tags: Mapping[str, str], system: str) -> str:
     """The kind of traffic: the caller's tag, else which system prompt it has, else unknown."""
-    for tag in _ROUTES:
-        if tags.get(tag):
-            return f"{tag}={tags[tag]}"
+    if tagged := tagged_route(tags):
+        return tagged
     if not system:
         return ""
     return "template:" + hashlib.sha256(system.encode("utf-8", "replace")).hexdigest()[:12]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from policies.types import Policy
-from router.prompts.layout import canonical
+from router.prompts.layout import canonical, schema_text
 from router.responses.reply import FORMAT
 from router.types import Request
 
@@ -43,9 +43,10 @@ def cache_key(
                 "tags": tags,
                 "models": list(request.models),
                 "messages": [dict(message) for message in request.messages],
-                "tools": [dict(tool) for tool in request.tools],
+                "tools": [schema_text(dict(tool)) for tool in request.tools],
                 "tool_choice": request.tool_choice,
-                "response_format": request.response_format and dict(request.response_format),
+                "response_format": request.response_format
+                and schema_text(dict(request.response_format)),
                 "max_tokens": request.max_tokens,
                 "extra": dict(request.extra),
             }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from router.errors import ConfigError, MissingKeyError
 
@@ -26,27 +28,57 @@ class Reachable(Protocol):
     def kind(self) -> str: ...
 
 
+_BETWEEN = re.compile(r"\s*,\s*(?=https?://|$)|\s+(?=https?://)")
+"""A URL may itself hold a comma: only one before another URL, or at the end, separates them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """Where API keys and base URLs come from: `keys` and `base_urls` by host name, then `environ`.
 
-    Its repr never shows a key.
+    Several URLs of one host, a list or one text with commas, are replicas of it. The repr never
+    shows a key.
+
+    Raises:
+        ConfigError: the base URLs of a host are neither a text nor a list of texts.
     """
 
     environ: Mapping[str, str] = field(repr=False, default_factory=dict)
     keys: Mapping[str, str] = field(repr=False, default_factory=dict)
-    base_urls: Mapping[str, str] = field(default_factory=dict)
+    base_urls: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for host, given in self.base_urls.items():
+            several = isinstance(given, Sequence) and all(isinstance(url, str) for url in given)
+            if not several or isinstance(given, bytes):
+                raise ConfigError(
+                    f"base_urls[{host!r}]: expected a URL, or a list of URLs of replicas, got a "
+                    f"{type(given).__name__}"
+                )
 
     def base_url(self, host: str, target: Reachable) -> str | None:
-        """The host's base URL without a slash at its end, None when it is not set."""
+        """The host's base URL without a slash at its end, None when it is not set.
+
+        Of a host with several replicas it is the first one's.
+        """
+        return next(iter(self.base_urls_of(host, target)), None)
+
+    def base_urls_of(self, host: str, target: Reachable) -> tuple[str, ...]:
+        """The base URLs of a host's replicas as they were given, each once; () when none is."""
         from_env = self.environ.get(target.base_url_env) if target.base_url_env else None
-        url = self.base_urls.get(host) or from_env or target.base_url
-        return url.rstrip("/") if url else None
+        given = self.base_urls.get(host) or from_env or target.base_url or ()
+        texts = (given,) if isinstance(given, str) else given
+        urls = (url.strip().rstrip("/") for text in texts for url in _BETWEEN.split(text))
+        return tuple(dict.fromkeys(url for url in urls if url))
 
     def fingerprint(self, hosts: Mapping[str, Reachable]) -> str:
-        """A digest of where these hosts are served: it changes with any of their base URLs."""
-        urls = {name: self.base_url(name, host) for name, host in hosts.items()}
-        text = json.dumps({name: url for name, url in urls.items() if url}, sort_keys=True)
+        """A digest of where these hosts are served: it changes with any of their base URLs.
+
+        The order of replicas does not matter.
+        """
+        urls = {name: sorted(self.base_urls_of(name, host)) for name, host in hosts.items()}
+        places = {name: of if len(of) > 1 else of[0] for name, of in urls.items() if of}
+        text = json.dumps(places, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def key(self, host: str, target: Reachable) -> str | None:
@@ -85,6 +117,15 @@ class Access:
         if missing or url is None:
             raise missing_key(host, missing or "its base URL")
         return url, self.key(host, target)
+
+
+def shown(url: str) -> str:
+    """A base URL as it may be shown: without user and password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # it is none; whoever calls it says so
+        return url.rpartition("@")[2]
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def missing_key(

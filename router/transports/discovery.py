@@ -1,14 +1,15 @@
-"""Which models a self-hosted server really serves: `GET /models`, once per client."""
+"""Which models a self-hosted host really serves: `GET /models` of each replica, once a client."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
-from router.transports.access import Access
+from router.transports.access import Access, shown
 
 if TYPE_CHECKING:
     from router.catalog import Catalog
@@ -20,23 +21,42 @@ _CONTEXT = 8192
 """Context assumed for a model whose server does not tell (Ollama, llama.cpp)."""
 
 
+_AT_ONCE = 16
+"""Replicas that are asked at the same time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a server answered: model ids with their context in tokens, or why it did not."""
+    """What a host answered: model ids with their context in tokens, or why it did not.
+
+    Of several replicas the models are those of all that live, each with the least context, and
+    `replicas` has what each of them answered, by its base URL.
+    """
 
     models: Mapping[str, int]
     problem: str = ""
+    replicas: Mapping[str, Served] = field(default_factory=dict)
 
 
 def ask(name: str, host: Host, access: Access) -> Served:
-    """Ask a self-hosted server which models it serves; what goes wrong is in `problem`.
+    """Ask the replicas of a self-hosted host which models they serve.
+
+    As long as one of them answers, those that do not are no problem.
 
     Raises:
         ConfigError: its API key cannot be one.
     """
+    urls, key = access.base_urls_of(name, host), access.key(name, host)
+    if len(urls) == 1:
+        return replace(found := _ask(urls[0], key), replicas={urls[0]: found})
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        found_of = dict(zip(urls, threads.map(lambda url: _ask(url, key), urls), strict=True))
+    return _together(found_of)
+
+
+def _ask(url: str, key: str | None) -> Served:
     import httpx
 
-    url, key = access.base_url(name, host), access.key(name, host)
     try:
         response = httpx.get(
             f"{url}/models",
@@ -46,11 +66,20 @@ def ask(name: str, host: Host, access: Access) -> Served:
         response.raise_for_status()
         return Served(read_models(response.json()))
     except httpx.HTTPStatusError as error:
-        return Served({}, f"{url}/models answers HTTP {error.response.status_code}")
+        return Served({}, f"{shown(url)}/models answers HTTP {error.response.status_code}")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Served({}, f"{url} does not answer ({type(error).__name__})")
+        return Served({}, f"{shown(url)} does not answer ({type(error).__name__})")
     except (ValueError, LookupError, TypeError, AttributeError):
-        return Served({}, f"{url}/models does not answer with a list of models")
+        return Served({}, f"{shown(url)}/models does not answer with a list of models")
+
+
+def _together(replicas: Mapping[str, Served]) -> Served:
+    models: dict[str, int] = {}
+    for served in replicas.values():
+        for model, context in served.models.items():
+            models[model] = min(context, models.get(model, context))
+    problems = [served.problem for served in replicas.values()]
+    return Served(models, "; ".join(problems) if all(problems) else "", replicas)
 
 
 def read_models(body: Any) -> dict[str, int]:

@@ -42,6 +42,7 @@ class Wire:
             ConfigError: the base URL is none.
         """
         url, key = self._access.require(call.candidate.host, call.candidate)
+        url = call.base_url or url
         read = min(call.timeout, IDLE_SECONDS) if call.request.stream else call.timeout
         try:
             content = json.dumps(

@@ -1,4 +1,5 @@
-"""The default transports: recordings are replayed, everything else goes over HTTP.
+"""The default transports: recordings are replayed, an engine in this process is asked directly,
+everything else goes over HTTP.
 
 httpx is loaded when the first live call is made: replaying and planning do without it.
 """
@@ -6,7 +7,7 @@ httpx is loaded when the first live call is made: replaying and planning do with
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from router.transports.access import Access
 from router.transports.base import (
@@ -25,14 +26,31 @@ if TYPE_CHECKING:
     from router.transports.http_async import AsyncHTTPTransport
 
 
-def sync_transport(access: Access) -> Transport:
-    """Replay and HTTP, by the candidate's kind."""
-    return ByKind({"replay": ReplayTransport(), "*": _LazyHTTP(access)})
+def sync_transport(access: Access, engine: Any = None) -> Transport:
+    """Replay, engine and HTTP, by the candidate's kind; `engine` is a `vllm.LLM`.
+
+    Raises:
+        ConfigError: `engine` is no `vllm.LLM`.
+    """
+    transports: dict[str, Transport] = {"replay": ReplayTransport(), "*": _LazyHTTP(access)}
+    if engine is not None:
+        from router.transports.vllm.engine import EngineTransport
+
+        transports["engine"] = EngineTransport(engine)
+    return ByKind(transports)
 
 
-def async_transport(access: Access) -> AsyncTransport:
+def async_transport(access: Access, engine: Any = None) -> AsyncTransport:
     """The same for an event loop."""
-    return AsyncByKind({"replay": AsyncReplayTransport(), "*": _LazyAsyncHTTP(access)})
+    transports: dict[str, AsyncTransport] = {
+        "replay": AsyncReplayTransport(),
+        "*": _LazyAsyncHTTP(access),
+    }
+    if engine is not None:
+        from router.transports.vllm.engine import AsyncEngineTransport
+
+        transports["engine"] = AsyncEngineTransport(engine)
+    return AsyncByKind(transports)
 
 
 class _LazyHTTP:

@@ -12,6 +12,9 @@ from router.types import Usage
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
+_SINCE_CACHES = ("forecast_cache_read_tokens", "cache_lost_tokens", "cache_lost_to")
+"""Fields of a record that older rows lack; 0 and "" are left out."""
+
 ENTRY_COLUMNS = (
     "kind, at, reservation_id, cost, overage, input_tokens, cache_read_tokens, "
     "cache_write_tokens, output_tokens, reasoning_tokens, estimated, outcome, finish_reason, "
@@ -87,6 +90,9 @@ def record_text(record: Record) -> str:
         row["tags"] = dict(record.tags)
     if record.propensity != 1.0:
         row["propensity"] = record.propensity
+    for name in _SINCE_CACHES:
+        if value := getattr(record, name):
+            row[name] = value
     return json.dumps(row)
 
 

@@ -1,0 +1,73 @@
+"""What a client keeps up to date: which prompts were sent, its replicas, how busy they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+
+from router.catalog import Catalog
+from router.places import Places
+from router.prompts.prefix import PrefixIndex
+from router.selfhost import Load, busy, refreshed
+from router.telemetry import Telemetry
+from router.transports.access import Access
+from router.transports.discovery import Served
+from router.transports.vllm import Pool, Watcher, headers_of, look_once, place_of, pools_of
+
+
+class Upkeep:
+    """The prefix index, the pools with the thread that watches them, and the load of fleets."""
+
+    def __init__(self, access: Access, telemetry: Telemetry) -> None:
+        self._access, self._telemetry = access, telemetry
+        self._endpoints: tuple[str, ...] = ()
+        self._watcher: Watcher | None = None
+        self.pools: dict[str, Pool] = {}
+        self.index, self.load = PrefixIndex(), Load()
+
+    def places(self, catalog: Catalog, served: Mapping[str, Served]) -> Places:
+        """Where calls may go; each of one's own servers (`served`) is asked once how it is."""
+        hosts, clock = catalog.hosts, time.monotonic
+        self._endpoints = tuple(endpoint.name for endpoint in catalog.endpoints)
+        self.pools = pools_of(hosts, self._access, served, clock=clock, forget=self._emptied)
+        headers = headers_of(hosts, self._access, self.pools)
+        look_once(self.pools.values(), headers, clock=clock)
+        self._watcher = Watcher(self.pools.values(), clock=clock, headers=headers)
+        if self.pools:
+            pools = self.pools
+            self._telemetry.pools(lambda: [s for pool in pools.values() for s in pool.states()])
+        return Places(self.index, self.pools, self._watcher.touch, self.load)
+
+    def refreshed(self, catalog: Catalog, now: datetime) -> Catalog | None:
+        """A catalogue with the prices of one's own fleets at the present load; None: as it is."""
+        if not self.load.due(now) or not catalog.fleets(now):
+            return None
+        for endpoint in catalog.fleets(now):
+            pool = self.pools.get(endpoint.rpartition("@")[2])
+            for state in () if pool is None else pool.states():
+                told = state.metrics
+                if told is not None and None not in {told.input_tokens, told.output_tokens}:
+                    self.load.totals(
+                        endpoint,
+                        state.url,
+                        now,
+                        input_tokens=told.input_tokens or 0,
+                        cache_read_tokens=told.cached_tokens or 0,
+                        output_tokens=told.output_tokens or 0,
+                    )
+        for found in busy(catalog, self.load, now):
+            self._telemetry.selfhosted(
+                found.endpoint, float(found.utilisation), found.usd_per_million_tokens
+            )
+        return refreshed(catalog, self.load, now)
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self._watcher is not None:
+            self._watcher.close()
+
+    def _emptied(self, host: str, url: str) -> None:
+        for endpoint in self._endpoints:
+            if endpoint.rpartition("@")[2] == host:
+                self.index.forget(place_of(endpoint, url))

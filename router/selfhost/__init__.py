@@ -1,0 +1,32 @@
+"""What self-hosting costs: prices that follow the load, break-even, and what a fleet did cost."""
+
+from router.catalog.fleet import Fleet, Flow, Point, TokenPrices
+from router.selfhost.breakeven import HOURS_A_MONTH, Mix, Rival, Sized, rival, rivals, sized
+from router.selfhost.costs import FleetCosts, fleet_costs
+from router.selfhost.load import Load
+from router.selfhost.refresh import Busy, busy, priced, refreshed
+from router.selfhost.scenarios import UTILISATIONS, Scenarios, scenarios
+
+__all__ = [
+    "HOURS_A_MONTH",
+    "UTILISATIONS",
+    "Busy",
+    "Fleet",
+    "FleetCosts",
+    "Flow",
+    "Load",
+    "Mix",
+    "Point",
+    "Rival",
+    "Scenarios",
+    "Sized",
+    "TokenPrices",
+    "busy",
+    "fleet_costs",
+    "priced",
+    "refreshed",
+    "rival",
+    "rivals",
+    "scenarios",
+    "sized",
+]

@@ -1,0 +1,122 @@
+"""What a fleet cost over a span of the ledger: rent, what the calls took of it, what was idle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil
+
+from router.catalog.fleet import Fleet, Flow
+from router.errors import InvalidRequestError
+from router.ledgers import Entry
+from router.ledgers.entries import LEASE
+from router.money import to_usd
+
+_HOUR = timedelta(hours=1)
+_MILLION = 10**6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetCosts:
+    """A fleet from `since` to `until`: calls and tokens served, and USD in pico-dollars.
+
+    `rent` is what was paid for all its GPUs, `idle` the part of that in which they served none of
+    these tokens, `marginal` the GPU time that the calls added, at the load of their hour, and
+    `charged` what the ledger billed for them. `utilisation` is a part of capacity.
+    """
+
+    endpoint: str
+    since: datetime
+    until: datetime
+    requests: int
+    input_tokens: int
+    cache_read_tokens: int
+    output_tokens: int
+    utilisation: Fraction
+    rent: int
+    marginal: int
+    idle: int
+    charged: int
+
+    @property
+    def tokens(self) -> int:
+        """All tokens served."""
+        return self.input_tokens + self.output_tokens
+
+    def per_million(self, pico: int) -> Decimal | None:
+        """USD per million tokens, input and output alike, of an amount; None without tokens."""
+        return to_usd(ceil(Fraction(pico * _MILLION, self.tokens))) if self.tokens else None
+
+
+def fleet_costs(
+    entries: Iterable[Entry], fleet: Fleet, since: datetime, until: datetime, *, endpoint: str
+) -> FleetCosts:
+    """What the ledger's calls to this endpoint took of its fleet, from `since` to before `until`.
+
+    Answers out of the response cache are not counted: no GPU served them. A call counts in the
+    hour in which it ended; corrections count like calls.
+
+    Raises:
+        InvalidRequestError: `until` is not after `since`.
+    """
+    if until <= since:
+        raise InvalidRequestError(
+            f"expected until after since ({since.isoformat()}), got {until.isoformat()}",
+            param="until",
+        )
+    hours: dict[int, list[int]] = {}
+    requests = charged = 0
+    for entry in entries:
+        record = entry.record
+        ours = f"{record.model}@{record.host}" == endpoint and since <= entry.at < until
+        if not ours or record.policy == LEASE or entry.outcome == "cached":
+            continue
+        charged += entry.cost
+        requests += entry.kind in {"settle", "expire"}
+        served = hours.setdefault((entry.at - since) // _HOUR, [0, 0, 0])
+        served[0] += entry.usage.input_tokens
+        served[1] += entry.usage.cache_read_tokens
+        served[2] += entry.usage.output_tokens
+    read, cached, written = (sum(kind) for kind in zip([0, 0, 0], *hours.values(), strict=True))
+    seconds = _seconds(until - since)
+    whole = Flow(input_tokens=read, cache_read_tokens=cached, output_tokens=written)
+    used = fleet.work(whole) / (fleet.capacity * fleet.replicas * seconds)
+    rent = ceil(fleet.rent * seconds / 3600)
+    return FleetCosts(
+        endpoint=endpoint,
+        since=since,
+        until=until,
+        requests=requests,
+        input_tokens=read,
+        cache_read_tokens=cached,
+        output_tokens=written,
+        utilisation=used,
+        rent=rent,
+        marginal=sum(
+            _marginal(fleet, served, min(_HOUR, until - since - hour * _HOUR))
+            for hour, served in hours.items()
+        ),
+        idle=int(rent * max(1 - used, Fraction(0))),
+        charged=charged,
+    )
+
+
+def _marginal(fleet: Fleet, served: list[int], span: timedelta) -> int:
+    """Pico-dollars for the GPU time that an hour's tokens added, at that hour's load."""
+    read, cached, written = served
+    seconds = _seconds(span)
+    flow = Flow(
+        input_tokens=read / seconds,
+        cache_read_tokens=cached / seconds,
+        output_tokens=written / seconds,
+    )
+    price = fleet.marginal(fleet.step(fleet.utilisation(flow)))
+    total = (read - cached) * price.input + cached * price.cache_read + written * price.output
+    return -(-total // _MILLION)
+
+
+def _seconds(span: timedelta) -> Fraction:
+    return Fraction(span // timedelta(microseconds=1), _MILLION)

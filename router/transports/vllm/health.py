@@ -1,0 +1,109 @@
+"""Whether a replica may be given calls: up, draining, or down until it is tried again. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from router.errors import (
+    ConnectionFailedError,
+    ProviderError,
+    ProviderTimeoutError,
+    RateLimitError,
+    ServerError,
+)
+
+Status = Literal["up", "draining", "down"]
+Trouble = Literal["", "refused", "broke", "busy", "failed"]
+
+FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
+"""Seconds until a replica that is down is tried again; twice as long each time."""
+_IN_A_ROW = 3
+"""So many failures, or polls without an answer, and a replica counts as down."""
+_BUSY = frozenset({429, 503})
+
+
+def trouble_of(error: BaseException) -> Trouble:
+    """What a failed call says of the replica; "" where the fault is the request's or the caller's.
+
+    "refused": nothing listens there. "broke": the connection was lost, or never made in time.
+    "busy": it takes no more for now. "failed": it answered with an error, or not at all.
+    """
+    if isinstance(error, ProviderTimeoutError):
+        return "failed" if error.billable else "broke"
+    if isinstance(error, ConnectionFailedError):
+        return "broke" if error.billable else "refused"
+    if isinstance(error, RateLimitError):
+        return "busy"
+    if isinstance(error, ServerError):
+        return "busy" if error.status_code in _BUSY else "failed"
+    return "failed" if isinstance(error, ProviderError) and error.billable else ""
+
+
+class Health:
+    """The state of one replica; times are seconds of the pool's clock.
+
+    A replica that is down is half open once its time has come: one call, or a poll, may try it.
+    """
+
+    __slots__ = ("_delay", "_failures", "_silences", "asked", "busy_until", "down_since",
+                 "leaving", "retry_at", "trying")  # fmt: skip
+
+    def __init__(self) -> None:
+        self.down_since: float | None = None
+        self.retry_at = 0.0
+        self.busy_until = 0.0
+        self.asked = False
+        """Whether the application asked to drain it."""
+        self.leaving = False
+        """Whether it said itself that it is not ready (`/health` answered 503)."""
+        self.trying = False
+        self._delay = FIRST_DELAY
+        self._failures = self._silences = 0
+
+    @property
+    def status(self) -> Status:
+        """What it is, in a word."""
+        if self.down_since is not None:
+            return "down"
+        return "draining" if self.asked or self.leaving else "up"
+
+    def fit(self, now: float) -> bool:
+        """Whether a new call may go there now."""
+        if self.asked:
+            return False
+        if self.down_since is not None:
+            return now >= self.retry_at and not self.trying
+        return not self.leaving
+
+    def well(self) -> bool:
+        """It answered. True: it was down until now."""
+        back, self.down_since = self.down_since is not None, None
+        self.trying, self._delay = False, FIRST_DELAY
+        self._failures = self._silences = 0
+        return back
+
+    def down(self, now: float) -> None:
+        """It is gone; or it was tried, and still is."""
+        if self.down_since is None:
+            self.down_since, self._delay = now, FIRST_DELAY
+        elif self.trying or now >= self.retry_at:
+            self._delay = min(2 * self._delay, LONGEST_DELAY)
+        self.retry_at, self.trying = now + self._delay, False
+        self.leaving = False
+
+    def busy(self, now: float, seconds: float) -> None:
+        """It refused a call because it has too many."""
+        self.trying = False
+        self.busy_until = max(self.busy_until, now + seconds)
+
+    def failed(self, now: float) -> None:
+        """A call failed there."""
+        self._failures += 1
+        if self.trying or self._failures >= _IN_A_ROW:
+            self.down(now)
+
+    def silent(self, now: float) -> None:
+        """A poll got no answer in time; a server under load may be slow to answer."""
+        self._silences += 1
+        if self.down_since is not None or self._silences >= _IN_A_ROW:
+            self.down(now)

@@ -1,0 +1,297 @@
+"""Several servers of one's own as one host: which of them a call goes to. No I/O; thread-safe.
+
+A call goes where it costs the least time: the wait there, and then the reading of what that
+server's cache does not hold. So a warm cache draws calls just as long as its queue is shorter than
+reading the prompt anew elsewhere would take, and a prompt that no cache holds goes to the least
+burdened. The busier all are, the more a reading counts, for it delays those that come behind it.
+Among equals a conversation keeps to its home, which all processes agree on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from router._locks import watch
+from router.prompts.blocks import BLOCK, WIDTH, Chain
+from router.prompts.rule import CacheRule
+from router.transports.vllm.health import Trouble
+from router.transports.vllm.replica import Reading, Replica, State, Ticket
+from router.transports.vllm.speed import Speed
+
+_NEAR_SHARE, _NEAR_SECONDS = 0.05, 0.010
+"""Waits that differ by less are equal: less than estimates are off by."""
+_BOUND = 1.25
+"""A home takes at most so many times the mean number of calls, or one more than the mean."""
+_HEAD = 16 * WIDTH
+"""Bytes of a chain that name a conversation where the caller gives no key: 256 tokens."""
+_HIGHEST = 2.0
+_BUSIEST = _HIGHEST / (1 + _HIGHEST)
+"""The most that a reading counts on top of itself, and the share of busy time where it does:
+tuned on simulated replicas at 6 to 22 conversations a second (`benchmarks/pool.py`)."""
+_BUSY_SECONDS = 1.0
+"""How long a server that refused a call is left alone, where it does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where a call goes: what the cache there is expected to hold of it (tokens), and how long its
+    first token will take (seconds), of which it will `wait` until it is read.
+
+    `cost` is that time with what its reading takes of others; `load` is how many calls are under
+    way there.
+    """
+
+    url: str
+    cached: int
+    wait: float
+    seconds: float
+    cost: float
+    load: int
+
+
+class Pool:
+    """The replicas of one host, named by their base URLs.
+
+    For each call `choose`, `begin`, `first_token`, and `end` or `failed`. `clock` tells monotonic
+    seconds; `forget` is told the URL of a cache that is empty again.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        urls: Sequence[str],
+        *,
+        clock: Callable[[], float],
+        forget: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self.host = host
+        self._clock = clock
+        self._forget = forget
+        self._common = Speed()
+        self._replicas = {url: Replica(url, self._common) for url in urls}
+        self._lock = threading.Lock()
+        watch(self)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The base URLs of all replicas."""
+        return tuple(self._replicas)
+
+    def choose(
+        self,
+        chain: Chain,
+        salt: str,
+        input_tokens: int,
+        expected: Callable[[str], int],
+        *,
+        keys: Sequence[bytes] = (),
+        model: str = "",
+        avoid: Collection[str] = (),
+    ) -> Choice | None:
+        """The replica at which a prompt's first token is expected soonest.
+
+        `expected` says what the cache at a URL holds of the prompt, in tokens. `keys` name the
+        conversation, see `keys_of`; without them its `chain` does, in this process alone. `model`
+        is its id on the wire. One to `avoid`, one that is down or not ready is better than none,
+        in this order; None: the application drains them all.
+        """
+        now = self._clock()
+        with self._lock:
+            fit = self._fit(now, model, avoid)
+        if not fit:
+            return None
+        hits = [min(expected(replica.url), input_tokens) for replica in fit]  # takes other locks
+        with self._lock:
+            toll = _toll(fit, now)
+            choices = [
+                _view(replica, hit, input_tokens, toll, now)
+                for replica, hit in zip(fit, hits, strict=True)
+            ]
+        return best(choices, keys or (salt.encode() + chain.hashes[:_HEAD],))
+
+    def elsewhere(self, model: str, avoid: Collection[str]) -> bool:
+        """Whether any replica outside `avoid` may be tried: one that is down may be back."""
+        with self._lock:
+            return any(replica.url not in avoid for replica in self._able(model))
+
+    def begin(self, url: str, input_tokens: int, cached: int, *, stream: bool) -> Ticket:
+        """A call goes to `url`, whose cache is expected to hold `cached` tokens of it."""
+        with self._lock:
+            return self._replicas[url].begin(self._clock(), input_tokens, cached, stream=stream)
+
+    def first_token(self, ticket: Ticket) -> None:
+        """The first token of a stream has come."""
+        with self._lock:
+            replica = self._replicas[ticket.url]
+            replica.first(ticket, self._clock())
+            replica.health.well()
+
+    def end(self, ticket: Ticket, *, cache_read_tokens: int | None = None) -> None:
+        """The call was answered; its cached tokens, if the server told them. Idempotent."""
+        with self._lock:
+            replica = self._replicas[ticket.url]
+            replica.end(ticket, self._clock(), cache_read_tokens, well=True)
+            replica.health.well()
+
+    def failed(
+        self, ticket: Ticket, trouble: Trouble, *, retry_after: float | None = None
+    ) -> None:
+        """The call ended badly, or nobody reads it any more (""); see `trouble_of`. Idempotent."""
+        now = self._clock()
+        with self._lock:
+            replica = self._replicas[ticket.url]
+            if ticket.over:
+                return
+            replica.end(ticket, now, None, well=False)
+            health = replica.health
+            if trouble in {"refused", "broke"}:
+                health.down(now)
+                replica.gone()
+            elif trouble == "busy":
+                health.busy(now, _BUSY_SECONDS if retry_after is None else retry_after)
+            elif trouble == "failed":
+                health.failed(now)
+            else:
+                health.trying = False
+        if trouble == "refused":
+            self._forget(ticket.url)
+
+    def polled(self, url: str, reading: Reading) -> None:
+        """Take in what a poll found; one that was down, or is a new process, begins empty."""
+        now = self._clock()
+        with self._lock:
+            replica = self._replicas[url]
+            health, known = replica.health, replica.metrics
+            if reading.refused or reading.silent:
+                anew = reading.refused and health.down_since is None
+                (health.down if reading.refused else health.silent)(now)
+                replica.gone()
+            else:
+                health.leaving = not reading.ready
+                anew = replica.poll(reading, now)
+                if reading.ready and health.well():
+                    told = reading.metrics
+                    same = known and known.started_at and told and told.started_at
+                    anew = anew or not same
+        if anew:
+            self._forget(url)
+
+    def due(self) -> tuple[str, ...]:
+        """The replicas that may be polled now: all but those that are down and were just tried."""
+        now = self._clock()
+        with self._lock:
+            return tuple(
+                url
+                for url, r in self._replicas.items()
+                if r.health.down_since is None or now >= r.health.retry_at
+            )
+
+    def drain(self, url: str) -> None:
+        """Give it no new calls; those under way end. Raises KeyError for a stranger's URL."""
+        with self._lock:
+            self._replicas[url].health.asked = True
+
+    def undrain(self, url: str) -> None:
+        """Give it calls again."""
+        with self._lock:
+            self._replicas[url].health.asked = False
+
+    def serving(self, url: str, models: frozenset[str] | None) -> None:
+        """Note which models (ids on the wire) a replica said it serves; None: it did not say."""
+        with self._lock:
+            self._replicas[url].models = models
+
+    def knows_models(self, url: str) -> bool:
+        """Whether a replica has said which models it serves."""
+        with self._lock:
+            return self._replicas[url].models is not None
+
+    def in_flight(self, url: str | None = None) -> int:
+        """How many calls of this process are under way, at one replica or at all."""
+        with self._lock:
+            return sum(r.in_flight for r in self._replicas.values() if url in {None, r.url})
+
+    def rule(self, url: str, rule: CacheRule) -> CacheRule:
+        """How the cache at a replica works: the catalogue's rule with the sizes it told."""
+        with self._lock:
+            return self._replicas[url].rule(rule)
+
+    def states(self) -> tuple[State, ...]:
+        """All replicas, to be shown."""
+        now = self._clock()
+        with self._lock:
+            return tuple(r.state(self.host, now) for r in self._replicas.values())
+
+    def before_fork(self) -> None:
+        """Let nothing be half done in the child."""
+        self._lock.acquire()
+
+    def after_fork(self, *, in_child: bool) -> None:
+        """The child has none of the calls that are under way."""
+        if in_child:
+            for replica in self._replicas.values():
+                replica.clear()
+        self._lock.release()
+
+    def _able(self, model: str) -> list[Replica]:
+        """Those that serve a model; all of them if nobody says so."""
+        every = [r for r in self._replicas.values() if not r.health.asked]
+        return [r for r in every if r.serves(model)] or every
+
+    def _fit(self, now: float, model: str, avoid: Collection[str]) -> list[Replica]:
+        able = self._able(model)
+        fit = [r for r in able if r.health.fit(now)]
+        if fresh := [r for r in fit if r.url not in avoid]:
+            return fresh
+        return sorted(able, key=lambda r: (r.url in avoid, r.health.retry_at))[:1]
+
+
+def _toll(replicas: Sequence[Replica], now: float) -> float:
+    """What a second of reading costs: itself, and those that come while it keeps a server busy.
+
+    Where a server is busy for a share s of the time, a second of work more delays others by
+    s / (1 - s) seconds together, until it is idle again.
+    """
+    share = sum(replica.share(now) for replica in replicas) / len(replicas)
+    return 1.0 + (share / (1.0 - share) if share < _BUSIEST else _HIGHEST)
+
+
+def _view(replica: Replica, hit: int, input_tokens: int, toll: float, now: float) -> Choice:
+    wait, speed = replica.wait(now), replica.speed
+    read = (input_tokens - hit) * speed.per_token
+    return Choice(
+        url=replica.url,
+        cached=hit,
+        wait=wait,
+        seconds=wait + speed.start + read,
+        cost=wait + speed.start + toll * read,
+        load=replica.load(now),
+    )
+
+
+def best(choices: Sequence[Choice], keys: Sequence[bytes]) -> Choice:
+    """The cheapest; among those as cheap the warmest; among those as warm the home.
+
+    The home of a conversation is that of the first key, unless it has more than its share of
+    calls; then that of the last key.
+    """
+    cheapest = min(choice.cost for choice in choices)
+    limit = cheapest * (1 + _NEAR_SHARE) + _NEAR_SECONDS
+    near = [choice for choice in choices if choice.cost <= limit]
+    warmest = max(choice.cached for choice in near)
+    warm = [choice for choice in near if choice.cached > warmest - BLOCK]
+    if len(warm) == 1:
+        return warm[0]
+    mean = sum(choice.load for choice in choices) / len(choices)
+    share = max(_BOUND * mean, mean + 1)
+    calm = [choice for choice in warm if choice.load <= share] or warm
+    home = max(choices, key=lambda choice: _weight(keys[0], choice.url))
+    return home if home in calm else max(calm, key=lambda c: _weight(keys[-1], c.url))
+
+
+def _weight(key: bytes, url: str) -> bytes:
+    """Rendezvous hashing: the replica with the largest is the home, whoever computes it."""
+    return blake2b(key + b"\0" + url.encode(), digest_size=8).digest()
