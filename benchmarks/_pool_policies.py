@@ -43,7 +43,7 @@ class RoundRobin:
     def first(self, ask):
         """The first token has come."""
 
-    def end(self, ask, input_tokens, cached, whole):
+    def end(self, ask, input_tokens, cached, output, whole):
         """The answer has."""
 
 
@@ -64,7 +64,7 @@ class LeastLoaded(RoundRobin):
         least = min(self.load[u] for u in urls)
         return super()._of([u for u in urls if self.load[u] == least])
 
-    def end(self, ask, _input_tokens, _cached, _whole):
+    def end(self, ask, _input, _cached, _output, _whole):
         self.load[ask.url] -= 1
 
 
@@ -108,8 +108,8 @@ class CacheAware(LeastLoaded):
         self.load[ask.url] += 1
         self.index.sent(ask.url, self.rule, ask.chain, now)
 
-    def end(self, ask, input_tokens, cached, whole):
-        super().end(ask, input_tokens, cached, whole)
+    def end(self, ask, input_tokens, cached, output, whole):
+        super().end(ask, input_tokens, cached, output, whole)
         self.index.answered(
             ask.url, self.rule, ask.chain, EPOCH + timedelta(seconds=self.clock()),
             input_tokens=input_tokens, cache_read_tokens=cached, whole=whole,
@@ -145,9 +145,9 @@ class Ours:
     def first(self, ask):
         self.pool.first_token(ask.state[0])
 
-    def end(self, ask, input_tokens, cached, whole):
+    def end(self, ask, input_tokens, cached, output, whole):
         ticket, look = ask.state
-        self.pool.end(ticket, cache_read_tokens=cached)
+        self.pool.end(ticket, cache_read_tokens=cached, output_tokens=output)
         self.index.answered(
             ask.url, self.rule_of(ask.url), ask.chain, self.now, input_tokens=input_tokens,
             cache_read_tokens=cached, expected=look, whole=whole,

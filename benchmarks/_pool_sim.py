@@ -138,6 +138,7 @@ class Server:
 @dataclass
 class Outcome:
     first: list[float] = field(default_factory=list)
+    whole: list[float] = field(default_factory=list)
     tokens: int = 0
     cached: int = 0
     asked: int = 0
@@ -215,7 +216,8 @@ class Sim:
             self.outcome.output += job.answer
             talk = job.talk
             chain = _chain(whole, len(whole) * BLOCK)
-            talk.client.end(job.ask, job.tokens, job.cached, chain)
+            self.outcome.whole.append(self.now - job.sent)
+            talk.client.end(job.ask, job.tokens, job.cached, job.answer, chain)
             talk.left -= 1
             if talk.left:
                 pause = talk.random.expovariate(1 / self.load.think)

@@ -128,15 +128,17 @@ def run(client: Client, talks: Talks, name: str, seed: int, *, streams: float = 
 
     The words, and so the caches, are of this run alone; draws are the same for each `seed`.
     """
-    ran, draws = Ran(), random.Random(seed)
+    ran, draws, talking = Ran(), random.Random(seed), []
     began = time.monotonic()
     with ThreadPoolExecutor(200) as threads:
         at = draws.expovariate(talks.rate)
         while at < talks.seconds:
             own = random.Random(draws.random())
             time.sleep(max(0.0, began + at - time.monotonic()))
-            threads.submit(_talk, client, talks, name, own, ran, began, streams)
+            talking.append(threads.submit(_talk, client, talks, name, own, ran, began, streams))
             at += draws.expovariate(talks.rate)
+        for talk in talking:
+            talk.result()
     return ran
 
 

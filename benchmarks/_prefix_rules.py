@@ -1,9 +1,9 @@
 """Prefix caches simulated from what is published of them, for tests of what is expected.
 
 They know token ids and seconds, and share no code with the index, with its rules or with what
-the oracles compute. Sources: vLLM's design note "Automatic Prefix Caching" and its v1 block pool; DeepSeek's
-guide "Context Caching" in its edition of 2024 to 2025 (64-token units) and of 2026 (whole units);
-OpenAI's guide "Prompt caching" (from 1,024 tokens on, in steps of 128, for minutes).
+the oracles compute. Sources: vLLM's design note "Automatic Prefix Caching" and its v1 block pool;
+DeepSeek's guide "Context Caching" in its edition of 2024 to 2025 (64-token units) and of 2026
+(whole units); OpenAI's guide "Prompt caching" (1,024 tokens and more, by 128, for minutes).
 """
 
 from __future__ import annotations

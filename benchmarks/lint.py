@@ -14,6 +14,7 @@ from collections import Counter
 
 from benchmarks._lint_clean import CLEAN
 from benchmarks._lint_inject import INJECTED
+from benchmarks._lint_told import TOLD
 from benchmarks._tables import markdown
 from router.prompts import causes
 from router.prompts.lint import compare
@@ -38,6 +39,19 @@ def confusion(seeds: range, *, misses: bool = False) -> list[dict[str, object]]:
                 print(f"{cause}, seed {seed}: {found}")
         right = said.pop(cause, 0)
         rows.append(_row(cause, len(seeds), right, said))
+    return rows
+
+
+def told(seeds: range) -> list[dict[str, object]]:
+    """A row for each public thread: how many pairs, how many named as its users did."""
+    rows: list[dict[str, object]] = []
+    for thread, cause, pair in TOLD:
+        said: Counter[str] = Counter()
+        for seed in seeds:
+            found = compare(*pair(random.Random(f"{thread} {seed}")), RULE)
+            said[found.cause if found else "nothing"] += 1
+        right = said.pop(cause, 0)
+        rows.append(_row(f"{thread}: {cause}", len(seeds), right, said))
     return rows
 
 
@@ -83,7 +97,12 @@ def main() -> None:
     seeds = range(given.first, given.first + given.seeds)
     injected = confusion(seeds, misses=given.misses)
     clean = controls(seeds, misses=given.misses)
-    for title, rows in (("Causes put in", injected), ("Nothing put in", clean)):
+    tables = (
+        ("Causes put in", injected),
+        ("Nothing put in", clean),
+        ("Told in public threads", told(seeds)),
+    )
+    for title, rows in tables:
         right, pairs = (sum(int(str(row[key])) for row in rows) for key in ("right", "pairs"))
         print(f"\n### {title}: {right} of {pairs} right\n\n{markdown(rows)}")
     print(f"\nmedian time of a comparison: {1000 * speed(seeds):.1f} ms")

@@ -126,19 +126,12 @@ def compared(both, talks: Talks, rounds: int) -> None:
                 routed(client, make())
                 done = run(client, talks, f"{name}/{turn}", turn)
             ran[name].calls += done.calls
-    rows = [
-        [
-            name, len(each.calls), f"{each.hit:.1%}",
-            *(f"{1000 * each.first(share):,.0f}" for share in (0.5, 0.9, 0.99)),
-            sum(bool(call.error) for call in each.calls),
-        ]
-        for name, each in ran.items()
-    ]  # fmt: skip
-    head = ["policy", "calls", "hit ratio", "first token p50 ms", "p90", "p99", "failed"]
-    print(
-        f"two vLLM servers, {talks.rate:g} conversations a second, {rounds} x {talks.seconds:g} s"
-    )
-    print(table(head, rows))
+    what = f"{talks.rate:g} conversations a second for {rounds} x {talks.seconds:g} s"
+    print(f"two vLLM servers, {what}")
+    print(markdown([{"policy": name, **_row(each)} for name, each in ran.items()]))
+    for error, times in Counter(c.error for r in ran.values() for c in r.calls).items():
+        if error:
+            print(f"  {times} x {error[:160]}")
 
 
 def killed(both, talks: Talks, _rounds: int) -> None:

@@ -23,126 +23,34 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from benchmarks._prefix_hosts import SimulatedHosts
 from benchmarks._prefix_oracle import Sent, bounded, unbounded
-from benchmarks._prefix_rules import BlockPool, HostCache, Units64, WholeUnits, played
+from benchmarks._prefix_replay import (
+    SIMULATED,
+    Done,
+    at_simulated,
+    live,
+    our_tokens,
+    rearranged,
+    replayed,
+)
+from benchmarks._prefix_rules import BlockPool, played
 from benchmarks._prefix_server import Tokens, server
-from benchmarks._prefix_workloads import LAYOUTS, START, WORKLOADS, Asked, Step, Workload
+from benchmarks._prefix_workloads import LAYOUTS, WORKLOADS
 from benchmarks._tables import run
 from router import Client
 from router.catalog import Catalog
 from router.pricing import cost
 from router.prompts.rule import CacheRule
-from router.testing import FakeClock
-from router.tokens import encode, render
-from router.types import Route, Usage
 
-ANSWER = 16
-"""Tokens of each answer of a real server."""
 PRICES = {
     "$ deepinfra": ("deepseek-v3.2@deepinfra", datetime(2026, 11, 22, tzinfo=UTC)),
     "$ DeepSeek": ("deepseek-v3.2@deepseek", datetime(2026, 1, 15, tzinfo=UTC)),
 }
-Count = Callable[[Any, Any], list[int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """One request of a run: as its host saw it, and what it came to."""
-
-    step: Step
-    sent: Sent
-    expected: int
-    usage: Usage
-    first_token: float = 0.0
-
-
-def replayed(
-    workload: Workload, layout: str, ask: Callable[[Step, Asked], tuple[Done, str]]
-) -> tuple[list[Done], dict[int, list[str]]]:
-    """All steps of a workload in order; what was done, and the answers by conversation."""
-    answers: dict[int, list[str]] = {}
-    done = []
-    for step in workload.steps:
-        said = answers.setdefault(step.conversation, [])
-        one, answer = ask(step, workload.ask(layout, step, said))
-        done.append(one)
-        said.append(answer)
-    return done, answers
-
-
-def live(client: Client, tokens: Tokens, salt: str) -> Callable[[Step, Asked], tuple[Done, str]]:
-    """Asks a real server, in a cache of its own."""
-    extra = {"cache_salt": salt, "ignore_eos": True, "return_token_ids": True}
-
-    def ask(step: Step, asked: Asked) -> tuple[Done, str]:
-        planned = asked.laid_out()
-        began = time.perf_counter()
-        stream = client.chat.completions.create(
-            asked.messages,
-            tools=asked.tools or None,
-            tool_choice="none" if planned.tools else None,
-            stream=True,
-            max_tokens=ANSWER,
-            temperature=0.0,
-            extra_body=extra,
-        )
-        first, text, ids = 0.0, "", []
-        for chunk in stream:
-            for choice in chunk.choices:
-                ids += (choice.model_extra or {}).get("token_ids") or []
-                text += choice.delta.content or ""
-            if ids and not first:
-                first = time.perf_counter() - began
-        route = stream.route
-        prompt = tokens.prompt(planned.messages, planned.tools)
-        sent = Sent(prompt=prompt, answer=ids, salt=salt, at=began, first=began + first)
-        return _done(step, sent, route, first), text
-
-    return ask
-
-
-def simulated(
-    client: Client, hosts: SimulatedHosts, clock: FakeClock, start: datetime
-) -> Callable[[Step, Asked], tuple[Done, str]]:
-    """Asks the simulated hosts, at the times of the steps."""
-
-    def ask(step: Step, asked: Asked) -> tuple[Done, str]:
-        due = (start - clock()).total_seconds() + step.after
-        clock.advance(max(0.0, due))
-        reply = client.chat.completions.create(asked.messages, tools=asked.tools or None)
-        seen = hosts.answered[-1]
-        sent = Sent(prompt=seen.prompt, answer=seen.answer, at=seen.at, first=seen.first)
-        return _done(step, sent, reply.route, 0.0), reply.text
-
-    return ask
-
-
-def _done(step: Step, sent: Sent, route: Route, first: float) -> Done:
-    assert route.usage is not None
-    return Done(step, sent, route.forecast.cache_read_tokens, route.usage, first)
-
-
-def rearranged(
-    workload: Workload, done: Sequence[Done], answers: dict[int, list[str]], count: Count
-) -> list[list[Sent]]:
-    """The requests of a run as they would have been sent in other layouts, in canonical bytes."""
-    found = []
-    for layout in LAYOUTS[1:]:
-        sends = []
-        for one in done:
-            said = answers[one.step.conversation][: one.step.turn]
-            sent = workload.ask(layout, one.step, said).laid_out()
-            sends.append(replace(one.sent, prompt=count(sent.messages, sent.tools)))
-        found.append(sends)
-    return found
 
 
 def row(
@@ -196,7 +104,7 @@ def _share(read: int, most: int) -> str:
 
 
 def on_vllm(
-    name: str, url: str, layouts: Sequence[str], size: str, steps: int | None
+    name: str, url: str, layouts: Sequence[str], steps: int | None
 ) -> list[dict[str, object]]:
     """A workload on a running server, each layout in a cache of its own."""
     tokens, rows = Tokens(url), []
@@ -217,34 +125,9 @@ def on_vllm(
             done, answers = replayed(workload, layout, live(client, tokens, salt))
         others = rearranged(workload, done, answers, tokens.prompt)
         given = row(done, others, rule, blocks)
-        rows.append(
-            {"workload": name, "cache": size or f"{blocks} blocks", "layout": layout, **given}
-        )
+        rows.append({"workload": name, "cache": f"{blocks} blocks", "layout": layout, **given})
     tokens.close()
     return rows
-
-
-SIMULATED: dict[str, tuple[str, datetime, Callable[[], HostCache], CacheRule]] = {
-    "V3 units of 64": (
-        "deepseek-v3.2@deepseek",
-        datetime(2026, 1, 15, 9, tzinfo=UTC),
-        Units64,
-        CacheRule(unit_tokens=64, builds_seconds=3.0),
-    ),
-    "V4 whole units": (
-        "deepseek-flash@deepseek",
-        START,
-        WholeUnits,
-        CacheRule(unit_tokens=128, match="units", holds_output=True, builds_seconds=3.0),
-    ),
-    "V4, cut every 1024": (
-        "deepseek-flash@deepseek",
-        START,
-        lambda: WholeUnits(interval=1024),
-        CacheRule(unit_tokens=128, match="units", holds_output=True, builds_seconds=3.0),
-    ),
-}
-"""Who answers, when, by which simulated cache, and the oracle's rule."""
 
 
 def on_simulated(name: str, layouts: Sequence[str], steps: int | None) -> list[dict[str, object]]:
@@ -255,31 +138,9 @@ def on_simulated(name: str, layouts: Sequence[str], steps: int | None) -> list[d
             workload = WORKLOADS[name]()
             workload.steps = workload.steps[:steps]
             done, answers = at_simulated(title, workload, layout)
-            given = row(done, rearranged(workload, done, answers, _ours), rule)
+            given = row(done, rearranged(workload, done, answers, our_tokens), rule)
             rows.append({"workload": name, "rule": title, "layout": layout, **given})
     return rows
-
-
-def at_simulated(
-    title: str, workload: Workload, layout: str
-) -> tuple[list[Done], dict[int, list[str]]]:
-    """Replay a workload at one of `SIMULATED`."""
-    candidate, start, cache, _ = SIMULATED[title]
-    clock = FakeClock(start)
-    hosts = SimulatedHosts({candidate: cache()}, clock)
-    with Client(
-        transport=hosts,
-        candidates=candidate,
-        keys={"deepseek": "none"},
-        ledger=":memory:",
-        now=clock,
-        environ={},
-    ) as client:
-        return replayed(workload, layout, simulated(client, hosts, clock, start))
-
-
-def _ours(messages: Any, tools: Any) -> list[int]:
-    return encode(render(messages, tools=tools or None))
 
 
 def main() -> None:
@@ -309,7 +170,7 @@ def main() -> None:
         def task(name: str):
             if url is None:
                 return {name: on_simulated(name, layouts, given.steps)}
-            return {name: on_vllm(name, url, layouts, "", given.steps)}
+            return {name: on_vllm(name, url, layouts, given.steps)}
 
         run(given.workload or WORKLOADS, task, given.out)
 

@@ -2,23 +2,26 @@
 
     python -m benchmarks.switching [--seeds N] [--out FILE]
 
-Two models take turns at being the better one. A real `Client` serves the chats and the agents of
-`_prefix_workloads` at hosts whose caches are simulated (`_prefix_rules`), and chooses for the most
-money's worth (`utility`). Forecasts either expect what the caches hold, so that leaving a warm one
-has its price, or expect nothing there. Bills come from what the hosts report in both.
+Two models, or four, take turns at being the best one. A real `Client` serves the chats and the
+agents of `_prefix_workloads` at hosts whose caches are simulated (`_prefix_rules`), and chooses
+for the most money's worth (`utility`). Forecasts either expect what the caches hold, so that
+leaving a warm one has its price, or expect nothing there. Bills come from what the hosts report in
+both.
 
-`gain` is by how much P(correct) of the turn's better model is higher; `worth` is dollars for a
-right answer, less the bill, of 1,000 requests. Beside them, each model alone.
+`gain` is by how much P(correct) of the turn's best model is higher; `worth` is dollars for a
+right answer, less the bill, of 1,000 requests. Beside them, models alone, as far as they differ.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks._prefix_hosts import SimulatedHosts
 from benchmarks._prefix_rules import HostCache, Units64, WholeUnits
@@ -31,93 +34,105 @@ from router.prompts.prefix import Expectation, PrefixIndex
 from router.testing import FakeClock
 
 HERE = "http://localhost:1"
-CANDIDATES = {
+OTHERS = ("second", "third", "fourth")
+CANDIDATES: dict[str, list[dict[str, object]]] = {
     "host": [
         {"name": "elsewhere", "base_url": HERE, "api_key_env": "NONE", "cache": "deepseek-v3"},
         {"name": "openai", "base_url": HERE, "api_key_env": "OPENAI_API_KEY"},
     ],
     "model": [
-        {"name": "another", "tokenizer": "deepseek-v3", "tools": True},
+        *({"name": name, "tokenizer": "deepseek-v3", "tools": True} for name in OTHERS),
         {"name": "gpt-5", "tools": True},
     ],
     "endpoint": [
         {
-            "model": "another",
+            "model": name,
             "host": "elsewhere",
-            "model_id": "another",
+            "model_id": name,
             "context_tokens": 131072,
             "max_output_tokens": 8192,
         }
+        for name in OTHERS
     ],
     "rate": [
         {
-            "endpoint": "another@elsewhere",
+            "endpoint": f"{name}@elsewhere",
             "input": "0.28",
             "cache_read": "0.028",
             "output": "0.42",
             "source": "V3.2's own price, for an imagined model",
             "checked": "2026-11-22",
         }
+        for name in OTHERS
     ],
 }
-"""An imagined model at V3.2's price; and an address for GPT-5, which the catalogue has as a
+"""Imagined models at V3.2's price; and an address for GPT-5, which the catalogue has as a
 baseline."""
 BASE = 0.70
-"""P(correct) of the turn's worse model."""
+"""P(correct) of the others in a turn."""
 TOKENS = Quantiles(60, 110, 180, 260, 115)
 NONE = Quantiles(0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """Two candidates, when they are asked, their simulated caches, and a right answer's value."""
+class Choice:
+    """Candidates, when they are asked, their simulated caches, and a right answer's value."""
 
-    names: tuple[str, str]
+    names: tuple[str, ...]
     start: datetime
-    caches: Callable[[], tuple[HostCache, HostCache]]
+    caches: Callable[[], Sequence[HostCache]]
     value: str
+    alone: int = 2
 
 
-PAIRS = {
-    "V3.2 at DeepSeek or another model at the same price": Pair(
-        ("deepseek-v3.2@deepseek", "another@elsewhere"),
+CHOICES = {
+    "V3.2 at DeepSeek or another model at the same price": Choice(
+        ("deepseek-v3.2@deepseek", "second@elsewhere"),
         datetime(2026, 1, 15, 11, tzinfo=UTC),
         lambda: (Units64(), Units64()),
         "0.01",
+        alone=1,
     ),
-    "V3.2 at deepinfra or V4.1 Flash at DeepSeek": Pair(
+    "V3.2 at DeepSeek or three other models at the same price": Choice(
+        ("deepseek-v3.2@deepseek", *(f"{name}@elsewhere" for name in OTHERS)),
+        datetime(2026, 1, 15, 11, tzinfo=UTC),
+        lambda: (Units64(), Units64(), Units64(), Units64()),
+        "0.01",
+        alone=1,
+    ),
+    "V3.2 at deepinfra or V4.1 Flash at DeepSeek": Choice(
         ("deepseek-v3.2@deepinfra", "deepseek-flash@deepseek"),
         datetime(2026, 11, 22, 11, tzinfo=UTC),
         lambda: (Units64(), WholeUnits()),
         "0.01",
     ),
-    "V3.2 at deepinfra or V4 Pro at DeepSeek": Pair(
+    "V3.2 at deepinfra or V4 Pro at DeepSeek": Choice(
         ("deepseek-v3.2@deepinfra", "deepseek-v4-pro@deepseek"),
         datetime(2026, 11, 22, 11, tzinfo=UTC),
         lambda: (Units64(), WholeUnits()),
         "0.01",
     ),
-    "V3.2 at DeepSeek or GPT-5, in January 2026": Pair(
+    "V3.2 at DeepSeek or GPT-5, in January 2026": Choice(
         ("deepseek-v3.2@deepseek", "gpt-5@openai"),
         datetime(2026, 1, 15, 11, tzinfo=UTC),
         lambda: (Units64(), Units64(lives=600.0, grain=128, least=1024)),
         "0.05",
     ),
 }
-GAINS = (0.01, 0.02, 0.05, 0.10, 0.20)
+GAINS = (0.01, 0.02, 0.05, 0.10)
 
 
 class Tempting:
-    """A scorer that finds one model better in even turns and the other in odd ones."""
+    """A scorer that finds another model the best in each turn, one after another."""
 
     def __init__(self, profiles: Sequence[str], gain: float) -> None:
-        self._first, self._gain = profiles[0], gain
+        self._profiles, self._gain = profiles, gain
         self.turn = 0
 
     def of(self, profile: str) -> float:
         """P(correct) in this turn."""
-        better = (profile == self._first) == (self.turn % 2 == 0)
-        return BASE + self._gain * better
+        best = self._profiles[self.turn % len(self._profiles)]
+        return BASE + self._gain * (profile == best)
 
     def score(
         self, prompt: Any, profiles: Sequence[str], *, tenant: str = ""
@@ -126,11 +141,9 @@ class Tempting:
         return {p: Score(self.of(p), TOKENS, NONE, "trained") for p in profiles}
 
 
-class Blind(PrefixIndex):
-    """An index that expects nothing of any cache."""
-
-    def look(self, *_: Any, **__: Any) -> Expectation:
-        return Expectation()
+def unseen(*_: Any, **__: Any) -> Expectation:
+    """What an index answers that expects nothing of any cache."""
+    return Expectation()
 
 
 @dataclass
@@ -142,32 +155,31 @@ class Outcome:
     right: float = 0.0
     switches: int = 0
     given: int = 0
+    expected: int = 0
     read: int = 0
 
 
-def serve(pair: Pair, gain: float, seed: int, found: Outcome, *, only: int | None, blind: bool):
-    """Serve the workloads of a seed, by one candidate `only` or by both."""
+def serve(choice: Choice, gain: float, seed: int, found: Outcome, *, only: int | None = None):
+    """Serve the workloads of a seed, by one candidate `only` or by all."""
     for kind in (Chat, Agent):
-        workload, clock = kind(seed), FakeClock(pair.start)
-        hosts = SimulatedHosts(dict(zip(pair.names, pair.caches(), strict=True)), clock)
-        scorer = Tempting([name.partition("@")[0] for name in pair.names], gain)
+        workload, clock = kind(seed), FakeClock(choice.start)
+        hosts = SimulatedHosts(dict(zip(choice.names, choice.caches(), strict=True)), clock)
+        scorer = Tempting([name.partition("@")[0] for name in choice.names], gain)
         with Client(
             transport=hosts,
             catalog=CANDIDATES,
-            candidates=pair.names if only is None else pair.names[only],
-            keys={name.partition("@")[2]: "none" for name in pair.names},
-            policy=utility(pair.value, z=0.0),
+            candidates=choice.names if only is None else choice.names[only],
+            keys={name.partition("@")[2]: "none" for name in choice.names},
+            policy=utility(choice.value, z=0.0),
             scorer=scorer,
             ledger=":memory:",
             now=clock,
             environ={},
         ) as client:
-            if blind:
-                client._core._index = Blind()
             answers: dict[int, list[str]] = {}
             last: dict[int, str] = {}
             for step in workload.steps:
-                _wait(clock, pair.start, step)
+                _wait(clock, choice.start, step)
                 said = answers.setdefault(step.conversation, [])
                 asked = workload.ask("planned", step, said)
                 scorer.turn = step.turn
@@ -180,6 +192,7 @@ def serve(pair: Pair, gain: float, seed: int, found: Outcome, *, only: int | Non
                 found.right += scorer.of(chosen.partition("@")[0])
                 found.switches += last.get(step.conversation, chosen) != chosen
                 found.given += usage.input_tokens
+                found.expected += reply.route.forecast.cache_read_tokens
                 found.read += usage.cache_read_tokens
                 last[step.conversation] = chosen
 
@@ -188,19 +201,20 @@ def _wait(clock: FakeClock, start: datetime, step: Step) -> None:
     clock.advance(max(0.0, (start - clock()).total_seconds() + step.after))
 
 
-def table(pair: Pair, seeds: int) -> list[dict[str, object]]:
+def table(choice: Choice, seeds: int) -> list[dict[str, object]]:
     """A row for each gain and each way to choose."""
-    ways: dict[str, dict[str, Any]] = {
-        "caches seen": {"only": None, "blind": False},
-        "caches not seen": {"only": None, "blind": True},
-        **{f"always {name}": {"only": i, "blind": False} for i, name in enumerate(pair.names)},
-    }
+    ways = {"caches seen": None, "caches not seen": None}
+    ways |= {f"always {name}": i for i, name in enumerate(choice.names[: choice.alone])}
     rows = []
     for gain in GAINS:
-        for way, how in ways.items():
+        for way, only in ways.items():
             found = Outcome()
-            for seed in range(seeds):
-                serve(pair, gain, seed, found, **how)
+            with ExitStack() as stack:
+                if way == "caches not seen":
+                    stack.enter_context(patch.object(PrefixIndex, "look", unseen))
+                for seed in range(seeds):
+                    serve(choice, gain, seed, found, only=only)
+            assert bool(found.expected) == (way != "caches not seen")
             each = 1e3 / found.asked
             dollars = found.pico * each / 1e12
             rows.append(
@@ -212,7 +226,7 @@ def table(pair: Pair, seeds: int) -> list[dict[str, object]]:
                     "cached": f"{found.read / found.given:.1%}",
                     "$ of 1,000": f"{dollars:.3f}",
                     "P(correct)": found.right / found.asked,
-                    "worth": f"{float(pair.value) * found.right * each - dollars:.3f}",
+                    "worth": f"{float(choice.value) * found.right * each - dollars:.3f}",
                 }
             )
     return rows
@@ -224,7 +238,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, help="append the tables to this file")
     given = parser.parse_args()
-    run(PAIRS, lambda name: {name: table(PAIRS[name], given.seeds)}, given.out)
+    run(CHOICES, lambda name: {name: table(CHOICES[name], given.seeds)}, given.out)
 
 
 if __name__ == "__main__":

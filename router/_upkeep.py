@@ -7,13 +7,22 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from router.catalog import Catalog
+from router.errors import ConfigError
 from router.places import Places
 from router.prompts.prefix import PrefixIndex
 from router.selfhost import Load, busy, refreshed
 from router.telemetry import Telemetry
 from router.transports.access import Access
 from router.transports.discovery import Served
-from router.transports.vllm import Pool, Watcher, headers_of, look_once, place_of, pools_of
+from router.transports.vllm import (
+    Pool,
+    State,
+    Watcher,
+    headers_of,
+    look_once,
+    place_of,
+    pools_of,
+)
 
 
 class Upkeep:
@@ -35,16 +44,18 @@ class Upkeep:
         look_once(self.pools.values(), headers, clock=clock)
         self._watcher = Watcher(self.pools.values(), clock=clock, headers=headers)
         if self.pools:
-            pools = self.pools
-            self._telemetry.pools(lambda: [s for pool in pools.values() for s in pool.states()])
+            self._telemetry.pools(self.states)
         return Places(self.index, self.pools, self._watcher.touch, self.load)
 
     def refreshed(self, catalog: Catalog, now: datetime) -> Catalog | None:
         """A catalogue with the prices of one's own fleets at the present load; None: as it is."""
         if not self.load.due(now) or not catalog.fleets(now):
             return None
-        for endpoint in catalog.fleets(now):
-            pool = self.pools.get(endpoint.rpartition("@")[2])
+        fleets = list(catalog.fleets(now))
+        hosts = [endpoint.rpartition("@")[2] for endpoint in fleets]
+        for endpoint, host in zip(fleets, hosts, strict=True):
+            # Counters are a server's: of several models on one host they say nothing of each.
+            pool = self.pools.get(host) if hosts.count(host) == 1 else None
             for state in () if pool is None else pool.states():
                 told = state.metrics
                 if told is not None and None not in {told.input_tokens, told.output_tokens}:
@@ -61,6 +72,23 @@ class Upkeep:
                 found.endpoint, float(found.utilisation), found.usd_per_million_tokens
             )
         return refreshed(catalog, self.load, now)
+
+    def states(self) -> tuple[State, ...]:
+        """How all replicas are."""
+        return tuple(state for pool in self.pools.values() for state in pool.states())
+
+    def drain(self, url: str, *, again: bool) -> None:
+        """Give a replica no new calls; with `again` give it calls again.
+
+        Raises:
+            ConfigError: none of the replicas has this base URL.
+        """
+        found = [pool for pool in self.pools.values() if url.rstrip("/") in pool.urls]
+        if not found:
+            known = ", ".join(state.url for state in self.states()) or "none"
+            raise ConfigError(f"expected the base URL of a replica ({known}), got another")
+        for pool in found:
+            (pool.undrain if again else pool.drain)(url.rstrip("/"))
 
     def close(self) -> None:
         """Stop watching."""

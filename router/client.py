@@ -8,115 +8,27 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from router import flow
 from router._arguments import BudgetLike, CallArguments, ClientArguments, VerifierLike
-from router._core import Core, with_completion
+from router._core import with_completion
 from router._drive import Drive
 from router.batch import Seen, checked, lined_up, rule_of, run
 from router.chat import Chat, CompletionStream, Result
+from router.client_base import BaseClient
 from router.errors import ConfigError, LedgerError, UsageError
-from router.feedback import feedback
 from router.job import plan_job
 from router.jobplan import JobPlan
-from router.labels import Example, learned
-from router.ledgers.manage import Budgets
 from router.services import Services
 from router.transports import Transport
 from router.transports.live import sync_transport
 from router.types import Plan, Request
 
 if TYPE_CHECKING:
-    from router.catalog import Candidate, Catalog
     from router.completion import ChatCompletion
     from router.prompts.rule import CacheRule
-    from router.reports import Report
-    from router.responses import ResponseCache
-    from router.scoring import Scorer
-
-
-class BaseClient:
-    """What both clients offer without a call to a model."""
-
-    def __init__(self, **settings: Unpack[ClientArguments]) -> None:
-        self._core = Core(**settings)
-
-    @property
-    def catalog(self) -> Catalog:
-        """The catalogue in use."""
-        return self._core.catalog
-
-    @property
-    def scorer(self) -> Scorer:
-        """The scorer in use, with what it has learned."""
-        return self._core.scorer
-
-    def feedback(self, request_id: str, score: bool | float) -> None:
-        """Tell how good an answer was, so that the scorer learns: True, False, or from 0 to 1.
-
-        `request_id` is `route.request_id` of one of the latest 10,000 requests of this client.
-        Each answer is learned from once, by feedback or by a verifier.
-
-        Raises:
-            UnknownRequestError: the request is not remembered; see `learn`.
-            AlreadyGradedError: the answer has its grade.
-            InvalidRequestError: `score` is no grade.
-            ConfigError: a scorer of your own that does not learn; says what it lacks.
-        """
-        feedback(self._core.scorer, self._core.memory, request_id, score)
-
-    def learn(self, examples: Iterable[Example]) -> int:
-        """Learn from graded answers of your own; returns how many.
-
-        Each example is `(messages, model, score)` or `(messages, model, score, tags)`: messages
-        as in `create`, or the text of the user's one message; who answered, by a name of the
-        catalogue; how good it was, as in `feedback`. All are checked before any is learned.
-
-        Raises:
-            InvalidRequestError, UnknownModelError: which example, what was expected.
-            ConfigError: as in `feedback`.
-        """
-        core = self._core
-        return learned(core.scorer, examples, core.catalog, core.tags, core.now())
-
-    def _job_request(
-        self, shared: Mapping[str, Any]
-    ) -> Callable[[Any, Mapping[str, Any]], Request]:
-        return lambda messages, own: self._core.request(messages, {**shared, **own})
-
-    def candidates(self, model: str = "auto") -> tuple[Candidate, ...]:
-        """The candidates that `model` stands for now, in this client's configuration."""
-        self._core.services()
-        return tuple(self._core.portfolio.configured((model,), self._core.now()))
-
-    @property
-    def budgets(self) -> Budgets:
-        """The budgets of this client: what is left of them, top-ups, transfers, freezes."""
-        return self._core.budget_desk
-
-    @property
-    def cache(self) -> ResponseCache | None:
-        """The response cache, to `clear` it or to see its `stats`; None without one."""
-        return self._core.cache
-
-    def report(
-        self,
-        by: str | Sequence[str] = ("day", "model"),
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        tz: str = "UTC",
-    ) -> Report:
-        """Spend from the ledger, grouped; see `router.reports.spend.report_from`."""
-        from router.catalog.rates import aware
-        from router.reports import report_from
-
-        entries = self._core.ledger.entries(
-            since=since and aware(since), until=until and aware(until)
-        )
-        return report_from(entries, by=by, tz=tz)
 
 
 class Client(BaseClient):

@@ -18,7 +18,7 @@ from router.batch import Seen, checked, lined_up, rule_of
 from router.batch_async import run_async
 from router.chat import Result
 from router.chat_async import AsyncChat, AsyncCompletionStream
-from router.client import BaseClient
+from router.client_base import BaseClient
 from router.errors import LedgerError, UsageError
 from router.job import plan_job
 from router.jobplan import JobPlan

@@ -20,7 +20,9 @@ BILL = Bill(began=FakeClock().instant, ended=FakeClock().instant, until=FakeCloc
 
 
 def call(kind="openai", mode="chat"):
-    candidate = SimpleNamespace(name="m@h", kind=kind, mode=mode, context_tokens=1000)
+    candidate = SimpleNamespace(
+        name="m@h", kind=kind, mode=mode, context_tokens=1000, self_hosted=False
+    )
     request = SimpleNamespace(stream=True)
     return SimpleNamespace(candidate=candidate, request=request, input_tokens=50)
 

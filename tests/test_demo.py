@@ -1,5 +1,6 @@
 import json
 import sqlite3
+from contextlib import contextmanager
 from decimal import Decimal
 
 import pytest
@@ -7,10 +8,13 @@ import pytest
 from router import recorded_prompts
 from router.catalog import Catalog
 from router.cli import main
+from router.demo.answer import Told
 from router.demo.compare import Point, baselines, mixed, table_of
 from router.demo.routing import PORTFOLIO
+from router.errors import ConfigError, ServerError
 from router.ledgers.sqlite import SQLiteLedger
 from router.testing import FakeClock
+from router.types import Usage
 
 
 @pytest.fixture
@@ -21,6 +25,18 @@ def few(monkeypatch):
         return recorded_prompts(**selection)[:60]
 
     monkeypatch.setattr("router.cli.demo.recorded_prompts", first)
+
+
+@pytest.fixture(autouse=True)
+def without_local(monkeypatch):
+    """No local model, whether it is installed here or not."""
+
+    @contextmanager
+    def missing():
+        raise ConfigError("llama.cpp is not installed here: pip install 'centroute[local]'")
+        yield
+
+    monkeypatch.setattr("router.cli.demo.local_server", missing)
 
 
 def test_the_whole_demo(tmp_path, capsys):
@@ -48,6 +64,7 @@ def test_the_whole_demo(tmp_path, capsys):
     assert max(e.overage for e in entries) == 0
     assert (out / "spend.csv").read_text().startswith("day,model,tag:dataset,requests,")
     assert (out / "frontier.png").read_bytes().startswith(b"\x89PNG")
+    assert found["local"].startswith("llama.cpp is not installed here")
 
 
 def test_a_budget_that_runs_out(tmp_path, capsys, few):
@@ -117,3 +134,63 @@ def test_a_random_mix(spend, quality):
     points = [Point("a", 0.5, 100), Point("b", 0.7, 200), Point("c", 0.8, 500)]
     found = mixed([*points, Point("oracle", 1.0, 50)], spend)
     assert (found.cost, found.quality) == (spend, pytest.approx(quality))
+
+
+def told(question, text, cached, elsewhere):
+    usage = Usage(input_tokens=100, cache_read_tokens=cached, output_tokens=7)
+    return Told(question, text, usage, 90.0, 0.25, 0.5, elsewhere)
+
+
+@pytest.fixture
+def conversation(monkeypatch):
+    """A local model that gives these answers; an error in their place is raised."""
+
+    def has(*answers):
+        def converse(url, show):
+            assert url == "http://here/v1"
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+                show(answer.text)
+                yield answer
+
+        @contextmanager
+        def server():
+            yield "http://here/v1"
+
+        monkeypatch.setattr("router.cli.demo.local_server", server)
+        monkeypatch.setattr("router.cli.demo.converse", converse)
+
+    return has
+
+
+def test_it_ends_with_a_real_answer(tmp_path, capsys, few, conversation):
+    """Text as it comes, then tokens, cached tokens, seconds and what they cost elsewhere."""
+    conversation(told("Where?", "In Paris.", 0, 20_000_000), told("Why?", "So.", 90, 5_000_000))
+    assert main(["demo", "--out", str(tmp_path)]) == 0
+    end = capsys.readouterr().out.partition("One real answer")[2]
+    assert "In Paris." in end
+    assert "100 tokens in, 90 of them cached (90 expected), 7 out" in end
+    assert "first text after 0.25 s, all after 0.50 s" in end
+    assert end.endswith("yours to say; at deepseek-v3.2@deepinfra $0.000025\n")
+    assert main(["demo", "--out", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["local"]
+    assert [one["cache_read_tokens"] for one in found] == [0, 90]
+
+
+def test_it_ends_well_without_one(tmp_path, capsys, few, conversation):
+    """Not installed, failing under way, or not wanted: the demo is whole all the same."""
+    assert main(["demo", "--out", str(tmp_path)]) == 0
+    assert "left out: llama.cpp is not installed" in capsys.readouterr().out
+    conversation(told("Where?", "In Paris.", 0, None), ServerError("it broke"))
+    assert main(["demo", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.endswith("left out: it broke\n")
+    assert main(["demo", "--out", str(tmp_path), "--no-local"]) == 0
+    assert "One real answer" not in capsys.readouterr().out
+
+
+def test_no_price_elsewhere_is_none(tmp_path, capsys, few, conversation):
+    """What has no price there is not called free."""
+    conversation(told("Where?", "In Paris.", 0, None))
+    assert main(["demo", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.endswith("what this machine costs is yours to say\n")

@@ -17,6 +17,7 @@ import pytest
 
 import router
 from router.cli import main
+from router.ledgers.sqlite import SQLiteLedger
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -87,6 +88,11 @@ def test_readme_commands_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """Every shell line of README is a target of the Makefile or a command that works."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CENTROUTE_LEDGER", str(tmp_path / "ledger.sqlite3"))
+    asked = {"messages": [{"role": "user", "content": "Hi"}]}
+    Path("requests.jsonl").write_text(f"{json.dumps(asked)}\n" * 2, "utf-8")
+    ledger = SQLiteLedger("spend.sqlite3")
+    ledger.check()
+    ledger.close()
     makefile = (ROOT / "Makefile").read_text("utf-8")
     inline = re.findall(r"`(python -m router [^`]*)`", README)
     lines = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks._lint_clean import CLEAN
 from benchmarks._lint_inject import INJECTED
+from benchmarks._lint_told import TOLD
 from router import InvalidRequestError
 from router.prompts import causes
 from router.prompts.lint import Sent, View, compare, explain
@@ -246,3 +247,24 @@ def test_figures_always_add_up(one, talk, unit):
         assert found.kept_tokens + found.lost_tokens <= whole
         assert 0 <= found.token <= whole
         assert found.cause in causes.FIXES
+
+
+def test_images_belong_behind_what_is_shared():
+    """An image in front of a fixed text costs the text; behind it, it costs nothing."""
+
+    def page(name, *, first):
+        image = {"type": "image_url", "image_url": {"url": f"https://files.example/{name}"}}
+        parts = [image, {"type": "text", "text": RULES}][:: 1 if first else -1]
+        return Sent(messages=({"role": "user", "content": parts},))
+
+    found = compare(page("a", first=True), page("b", first=True), RULE)
+    assert found.cause == causes.QUESTION
+    assert compare(page("a", first=False), page("b", first=False), RULE) is None
+
+
+@pytest.mark.parametrize(("told", "cause", "pair"), TOLD, ids=[told for told, _, _ in TOLD])
+def test_causes_told_in_public_threads(told, cause, pair):
+    """What users of real applications found broke their caches is named as they named it."""
+    found = compare(*pair(random.Random(f"{told} 0")), RULE)
+    assert found is not None
+    assert found.cause == cause

@@ -173,3 +173,17 @@ def test_sent_is_kept_by_reference():
     request = Sent(messages=(message,))
     assert View(request).sent.messages[0] is message
     assert BLOCK == 16
+
+
+def test_a_fault_of_the_linter_costs_no_answer(monkeypatch):
+    """Whatever goes wrong in it, the request goes on, and the next one is compared again."""
+    drift = Drift()
+    ask(drift, "Hi", system=f"12:30\n{RULES}")
+
+    def broken(*_, **__):
+        raise RecursionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("router.prompts.lint.explain", broken)
+        assert ask(drift, "Ho", system=f"12:31\n{RULES}") is None
+    assert ask(drift, "Hu", system=f"12:32\n{RULES}").cause == causes.TIMESTAMP

@@ -7,7 +7,7 @@ from calling import FixedScorer
 from replicas import Replica
 
 from router import AsyncClient, Budget, Client, cheapest
-from router.errors import ConnectionFailedError, ProviderError
+from router.errors import ConfigError, ConnectionFailedError, ProviderError
 from router.testing import MockTransport, reply
 from router.tokens import count_messages
 
@@ -167,6 +167,22 @@ def test_a_refusal_of_the_request_is_not_tried_elsewhere(two):
                 [{"role": "user", "content": "x"}], model="moe", max_tokens=10, timeout=1e-9
             )
     assert two[0].calls + two[1].calls <= before + 1
+
+
+def test_draining_a_replica(two):
+    """It gets no new calls until it is given some again."""
+    with Client(**settings(two)) as client:
+        client.drain(two[0].url + "/")
+        for n in range(4):
+            client.chat.completions.create([HEAD, question(n)], model="moe", max_tokens=10)
+        assert (two[0].calls, two[1].calls) == (0, 4)
+        assert {s.url: s.status for s in client.replicas()}[two[0].url] == "draining"
+        client.undrain(two[0].url)
+        client.drain(two[1].url)
+        client.chat.completions.create([HEAD, question(9)], model="moe", max_tokens=10)
+        assert (two[0].calls, two[1].calls) == (1, 4)
+        with pytest.raises(ConfigError, match="expected the base URL of a replica"):
+            client.drain("http://elsewhere/v1")
 
 
 def other_hosts():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from router.prompts.blocks import Chain
 from router.transports.vllm import Choice, Pool, keys_of
-from router.transports.vllm.pool import best
+from router.transports.vllm.choice import best
 
 URLS = tuple(f"http://r{i}:8000/v1" for i in range(4))
 KEYS = (b"kind", b"own")

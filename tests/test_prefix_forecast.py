@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 import pytest
 
 from benchmarks._prefix_hosts import SimulatedHosts
+from benchmarks._prefix_replay import SIMULATED, at_simulated
 from benchmarks._prefix_rules import WholeUnits
 from benchmarks._prefix_workloads import WORKLOADS
-from benchmarks.prefix import SIMULATED, at_simulated
+from benchmarks.switching import CHOICES, Outcome, serve, unseen
 from router import Client
 from router.catalog import Catalog
+from router.prompts.prefix import PrefixIndex
 from router.testing import FakeClock
 
 V4 = "deepseek-flash@deepseek"
@@ -56,6 +58,19 @@ def test_the_published_example_of_whole_units_is_forecast():
             clock.advance(60)
     assert expected == reported == [0, 0, reported[2]]
     assert reported[2] >= 1000
+
+
+def test_a_warm_cache_is_not_left_for_a_trifle(monkeypatch):
+    """Where the other model is hardly better, its cold cache is dearer than it is worth; who does
+    not see the caches changes the model every turn, and pays for it."""
+    name = "V3.2 at DeepSeek or another model at the same price"
+    seen, blind = Outcome(), Outcome()
+    serve(CHOICES[name], 0.01, 0, seen)
+    monkeypatch.setattr(PrefixIndex, "look", unseen)
+    serve(CHOICES[name], 0.01, 0, blind)
+    assert seen.switches == 0 and blind.switches > blind.asked / 2
+    assert seen.pico < 0.85 * blind.pico
+    assert seen.expected and not blind.expected
 
 
 def test_values_that_hosts_really_reported_fit_the_shipped_rules():

@@ -84,6 +84,23 @@ def test_replicas_add_up_and_may_restart():
     assert rates(load, at(minutes=10)) == (11, 0, 11)
 
 
+def test_counters_after_a_long_silence_start_anew():
+    """What was served in hours that nobody watched is not of the present minute."""
+    load = Load()
+    tell(load, START, 0, 0)
+    tell(load, at(hours=2), 10**9, 10**9)
+    tell(load, at(hours=2, minutes=5), 10**9 + 300, 10**9)
+    assert rates(load, at(hours=2, minutes=5))[0] * 900 == 300
+
+
+def test_replicas_that_are_gone_are_forgotten():
+    """Names come and go with autoscaling: those not heard of for a window take no memory."""
+    load = Load()
+    for hour in range(50):
+        tell(load, at(hours=hour), 5, 5, f"pod-{hour}")
+    assert len(load._last) == 1
+
+
 def test_calls_end_in_no_order():
     """A call that is counted late counts in the present minute: no token is lost."""
     load = Load()

@@ -1,6 +1,5 @@
 """The command line for a vLLM server: what it holds, what the caller's own flags replace."""
 
-import argparse
 import json
 import shlex
 import sys
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.catalog import Catalog
-from router.cli import vllm
+from router.cli import main, vllm
 from router.errors import ConfigError
 from router.transports.vllm.command import Target, command_for, target_of
 from router.transports.vllm.serving import serving_of, servings
@@ -25,10 +24,7 @@ def cli(capsys):
     """Runs `vllm ...`; what it printed."""
 
     def run(*arguments):
-        parser = argparse.ArgumentParser()
-        vllm.add_to(parser.add_subparsers(required=True))
-        found = parser.parse_args(arguments)
-        assert found.run(found) == 0
+        assert main(list(arguments)) == 0
         return capsys.readouterr().out
 
     return run
@@ -176,13 +172,13 @@ def test_printed_for_a_shell_and_as_json(cli):
     assert "--tool-call-parser" not in found["arguments"]
 
 
-def test_vllm_that_is_missing(cli, monkeypatch):
+def test_vllm_that_is_missing(cli, capsys, monkeypatch):
     """Printing works anywhere; running names the extra."""
     monkeypatch.setattr(vllm, "find_spec", lambda name: None)
     monkeypatch.setattr(vllm.shutil, "which", lambda name: None)
     assert "vllm serve " in cli("vllm", "serve", "mixtral-8x7b-instruct-v0.1")
-    with pytest.raises(ConfigError, match=r"pip install 'centroute\[vllm\]'"):
-        cli("vllm", "serve", "mixtral-8x7b-instruct-v0.1", "--run")
+    assert main(["vllm", "serve", "mixtral-8x7b-instruct-v0.1", "--run"]) == 1
+    assert "pip install 'centroute[vllm]'" in capsys.readouterr().err
 
 
 def test_the_build_for_cpus_is_called_as_a_module(cli, monkeypatch):

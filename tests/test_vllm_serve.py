@@ -121,11 +121,9 @@ def test_serve_runs_until_it_is_interrupted(tmp_path, port, how):
     program.write_text(f"#!{sys.executable}\n{SERVER}")
     program.chmod(0o755)
     script = (
-        "import argparse, sys\nfrom router.cli import vllm\n"
-        "vllm._program = lambda *, running: (sys.argv.pop(1), 'serve')\n"
-        "parser = argparse.ArgumentParser()\nvllm.add_to(parser.add_subparsers())\n"
-        "program, *rest = sys.argv[1:]\n"
-        "given = parser.parse_args(rest)\nsys.exit(given.run(given))\n"
+        "import sys\nfrom router.cli import main, vllm\n"
+        "vllm._program = lambda *, running: (sys.argv[1], 'serve')\n"
+        "sys.exit(main(sys.argv[2:]))\n"
     )
     words = ["vllm", "serve", "mixtral-8x7b-instruct-v0.1", "--run", "--port"]
     command = subprocess.Popen(

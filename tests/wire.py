@@ -89,7 +89,9 @@ class Wire:
         return [s for s in self.seen if s.path == f"/{host}/v1/chat/completions"]
 
     def take(self, seen: Seen) -> Answer:
-        """The next answer for a request."""
+        """The next answer for a request; how a server is it does not tell."""
+        if seen.path.endswith(("/health", "/metrics")):
+            return Answer((b"{}",), status=404)
         self.seen.append(seen)
         self.arrived.release()
         queue = self._script[seen.path]

@@ -128,9 +128,9 @@ def _real(out: Output) -> list[dict[str, Any]] | str:
                 told.append(one)
                 usage = one.usage
                 out.line(
-                    f"\n  {usage.input_tokens} tokens in, {usage.cache_read_tokens} of them cached "
-                    f"({one.expected_cached:.0f} expected), {usage.output_tokens} out; first text "
-                    f"after {one.first_seconds:.2f} s, all after {one.seconds:.2f} s"
+                    f"\n  {usage.input_tokens} tokens in, {usage.cache_read_tokens} of them "
+                    f"cached ({one.expected_cached:.0f} expected), {usage.output_tokens} out; "
+                    f"first text after {one.first_seconds:.2f} s, all after {one.seconds:.2f} s"
                 )
     except RouterError as error:  # the demo is whole without it
         out.line(f"left out: {error}")

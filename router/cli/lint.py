@@ -117,7 +117,8 @@ def _lint_file(given: argparse.Namespace, prices: Prices, out: Output) -> bool:
     months = _months(given, found)
     _head(out, found, months)
     rows = [_row(loss, prices, months) for loss in found.losses]
-    out.table("Lost", _COLUMNS, [[row[c] for c in _KEYS] for row in rows], right=_COLUMNS[2:6])
+    if rows:
+        out.table("Lost", _COLUMNS, [[row[c] for c in _KEYS] for row in rows], right=_COLUMNS[2:6])
     for cause, fix in dict.fromkeys((loss.cause, loss.fix) for loss in found.losses):
         out.line(f"{cause}: {fix}")
     if given.show:

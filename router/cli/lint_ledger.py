@@ -53,6 +53,9 @@ def lint_ledger(given: argparse.Namespace, catalog: Catalog, out: Output) -> boo
 
 
 def _tables(found: CacheReport, share: int | None, out: Output) -> None:
+    if not found.rows:
+        out.line("no answered calls with a usage of the host's in this span")
+        return
     out.table(
         "Caches",
         ("route", "model", "host", "requests", "input", "expected", "reported", "lost"),
@@ -73,6 +76,8 @@ def _tables(found: CacheReport, share: int | None, out: Output) -> None:
         )
         for row, cause in lost
     ]
+    if not lost:
+        return
     columns = ("route", "model", "host", "cause", "requests", "tokens each", "USD a month")
     out.table("Lost", columns, shown, right=("USD a month",))
     for cause in dict.fromkeys(cause for _, cause in lost):

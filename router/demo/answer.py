@@ -20,7 +20,7 @@ _HANDBOOK = (
     "tenth off. Breakfast is part of every hotel price. Refunds are paid within two weeks. The "
     "office is open from nine to five, Monday to Friday, and closed on holidays."
 )
-_QUESTIONS = ("What is the capital of France?", "Which river flows through it?")
+_QUESTIONS = ("Which city has the Eiffel Tower?", "What else can I see there?")
 _MOST_TOKENS = 60
 
 

@@ -54,7 +54,7 @@ FIXES = {
     SERIALISATION: "keep what was sent as text; do not parse and write it anew",
     SYSTEM: "keep the system prompt as it is in a conversation; say what changed in a message",
     USER_DATA: "put what is of one user or session behind all that is shared: instructions, tools",
-    QUESTION: "put what the requests share first, and the question last",
+    QUESTION: "put what the requests share first; questions, images and the like go last",
     EXAMPLES: "keep examples in one order",
     DOCUMENTS: "put documents in one order, such as by id, and the question behind them",
     EDITED: f"{_RESENT}; say corrections in a new message",

@@ -6,14 +6,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from router.errors import InvalidRequestError
-from router.prompts._lint.tips import Tip, Tips, nearest
-from router.prompts._lint.view import Sent, View
 from router.prompts.blocks import BLOCK, Chain
-from router.prompts.lint import Finding, explain
 from router.prompts.rule import CacheRule
+
+if TYPE_CHECKING:  # the linter is read when there is something to compare
+    from router.prompts._lint.tips import Tip, Tips
+    from router.prompts.lint import Finding
 
 _OPENS = 2 * BLOCK
 """The last tokens of a prompt open an answer and are not those of the next turn; in blocks."""
@@ -38,7 +38,7 @@ class Drift:
     """
 
     def __init__(
-        self, *, routes: int = 256, conversations: int = 4, tokens: int = 4_000_000
+        self, *, routes: int = 256, conversations: int = 16, tokens: int = 4_000_000
     ) -> None:
         self._routes, self._conversations, self._tokens = routes, conversations, tokens
         self._seen: OrderedDict[str, Tips] = OrderedDict()
@@ -65,8 +65,11 @@ class Drift:
 
         `place` is "model@host", `expected` what its cache holds of the prompt as far as known, in
         tokens. Only what is lost besides is found. A request that begins like the one before it
-        costs a comparison of bytes.
+        costs a comparison of bytes; what cannot be compared is no finding, and no error.
         """
+        from router.prompts._lint.tips import Tip
+        from router.prompts._lint.view import Sent, View
+
         model, _, host = place.partition("@")
         sent = Sent(
             messages=request.messages,
@@ -88,8 +91,8 @@ class Drift:
         if earlier is not None and earlier.chain.tokens > chain.tokens:
             return None  # an older turn, or another conversation that is short
         if earlier is None and not _known(tips, chain) and tips:
-            near, same = nearest(tips, tip)
-            finding = _explained(near, tip, rule, max(expected, rule.hit(held, chain.tokens)))
+            kept = max(expected, rule.hit(held, chain.tokens))
+            near, same, finding = _explained(tips, tip, rule, kept)
             earlier = near if same else None
         self._keep(route, tip, earlier)
         return finding
@@ -101,6 +104,8 @@ class Drift:
             self._held = 0
 
     def _keep(self, route: str, tip: Tip, instead: Tip | None) -> None:
+        from router.prompts._lint.tips import Tips
+
         with self._lock:
             tips = self._seen.setdefault(route, Tips(self._conversations))
             self._seen.move_to_end(route)
@@ -121,11 +126,17 @@ def _known(tips: tuple[Tip, ...], chain: Chain) -> bool:
     return any(tip.chain.hashes == chain.hashes for tip in tips if chain.hashes)
 
 
-def _explained(near: Tip | None, tip: Tip, rule: CacheRule, kept: int) -> Finding | None:
-    if near is None:
-        return None
+def _explained(
+    tips: tuple[Tip, ...], tip: Tip, rule: CacheRule, kept: int
+) -> tuple[Tip | None, bool, Finding | None]:
+    """The tip compared with, whether it is of the same conversation, and what was found."""
+    from router.prompts._lint.tips import nearest
+    from router.prompts.lint import explain
+
+    near, same = None, False
     try:
-        found = next(explain(near.view, tip.view, rule, kept=kept), None)
-    except InvalidRequestError:  # its tokens were counted by bytes: no template takes it
-        return None
-    return found if found is not None and found.lost_tokens >= BLOCK else None
+        near, same = nearest(tips, tip)
+        found = None if near is None else next(explain(near.view, tip.view, rule, kept=kept), None)
+    except Exception:  # noqa: BLE001 - what fails here must not cost an answer
+        return near, same, None
+    return near, same, found if found is not None and found.lost_tokens >= BLOCK else None

@@ -27,7 +27,7 @@ class Load:
         self._window, self._settle = window, settle
         self._own: dict[str, _Minutes] = {}
         self._told: dict[str, _Minutes] = {}
-        self._last: dict[tuple[str, str], _Tokens] = {}
+        self._last: dict[tuple[str, str], tuple[int, _Tokens]] = {}
         self._asked: int | None = None
         self._lock = threading.Lock()
 
@@ -57,17 +57,22 @@ class Load:
     ) -> None:
         """Take a replica's counters, as /metrics has them; less than before: it was restarted."""
         total = (input_tokens, cache_read_tokens, output_tokens)
+        key, minute = (endpoint, replica), _minute(now)
         with self._lock:
             minutes = self._told.setdefault(endpoint, _Minutes(self._window, now))
-            before = self._last.get((endpoint, replica))
-            self._last[endpoint, replica] = total
-            if before is None:
+            at, before = self._last.get(key, (minute, None))
+            if key not in self._last:  # replicas that are gone are forgotten
+                self._last = {k: v for k, v in self._last.items() if not self._old(v[0], minute)}
+            self._last[key] = minute, total
+            if before is None or self._old(at, minute):
                 minutes.add(now, (0, 0, 0))
             elif any(new < old for new, old in zip(total, before, strict=True)):
                 minutes.add(now, total)
             else:
-                new = (n - o for n, o in zip(total, before, strict=True))
-                minutes.add(now, _three(new))
+                minutes.add(now, _three(n - o for n, o in zip(total, before, strict=True)))
+
+    def _old(self, minute: int, now: int) -> bool:
+        return minute < now - self._window
 
     def flow(self, endpoint: str, now: datetime) -> Flow | None:
         """Tokens a second lately; None as long as too little has been seen."""

@@ -15,7 +15,7 @@ python=${PYTHON:-python3}
 
 # Not needed for text on a CPU: a gigabyte, and torchvision's build for GPUs breaks the import.
 printf '%s\n' triton torchvision torchaudio torchcodec numba llvmlite intel-openmp \
-  intel-cmplr-lib-ur anthropic opencv-python-headless lm-format-enforcer outlines-core depyf mcp \
+  intel-cmplr-lib-ur anthropic opencv-python-headless outlines-core depyf mcp \
   hf-xet supervisor fastapi-cloud-cli sentry-sdk > "$at/excludes.txt"
 
 # uv reads neither pip's settings nor the system's certificates by itself.

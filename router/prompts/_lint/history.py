@@ -24,7 +24,8 @@ _FRONT = 2
 def continues(p: View, c: View) -> bool:
     """Whether the later request goes on with the earlier one's conversation.
 
-    It has its last message, and the one before that or half of all: one alone may be a "yes".
+    It has its last message, or the one before and something in its place; and half of all, or two
+    in a row, for one alone may be a "yes".
     """
     old, new = p.loose[p.head :], c.loose[c.head :]
     if not old or not new:
@@ -32,9 +33,12 @@ def continues(p: View, c: View) -> bool:
     common = (Counter(old) & Counter(new)).total()
     if old[-1] in new:
         return old[-2:-1] == [] or old[-2] in new or 2 * common >= len(old)
-    kept = [key for key in old if key in new]
-    in_order = kept == [key for key in new if key in old]
-    return len(old) > 2 and common >= len(old) - 1 and in_order
+    if len(old) < 3 or old[-2] not in new or 2 * common < len(old):
+        return False
+    if [key for key in old if key in new] != [key for key in new if key in old]:
+        return False
+    after = new.index(old[-2]) + 1  # its last message was written anew: more than that follows
+    return after + 1 < len(new) and c.lines[c.head + after].role == p.lines[-1].role
 
 
 def history_repair(p: View, c: View, at: int, *, same: bool) -> Repair | None:

@@ -12,6 +12,7 @@ from router.prompts._lint.texts import (
     difference,
     reordered,
     rest_of,
+    slid,
     squeezed,
 )
 from router.prompts._lint.view import Line, Sent, View, role_of
@@ -69,8 +70,9 @@ def message_repair(p: View, i: int, c: View, j: int, *, continues: bool) -> Repa
     if one.role != other.role:
         return Repair(causes.EDITED, place, before, other.whole) if continues else None
     if one.whole == other.whole:
-        if one.parts != other.parts:
-            return Repair(causes.IMAGE, place, before)
+        if one.content != other.content:
+            last = i == len(p.lines) - 1 and j == len(c.lines) - 1
+            return Repair(causes.QUESTION if last else causes.IMAGE, place, before)
         return Repair(causes.TEMPLATE, place, before)
     old, new = one.whole, other.whole
     if squeezed(old) == squeezed(new):
@@ -90,6 +92,8 @@ def _changed(
     if first == causes.DATE and causes.TIMESTAMP in kinds:
         first = causes.TIMESTAMP
     rest = _content(unlike.changes[0].around if kinds else "", head=head, continues=continues)
+    if not first and slid(one.whole, other.whole):
+        return replace(found, cause=causes.TRUNCATED, new=unlike.new)
     moved = None if first and first != causes.COUNTER else reordered(one.whole, other.whole)
     if moved is not None and sum(map(len, moved.blocks)) >= _MOVED * len(other.whole):
         rest = rest_of(other.whole, moved.blocks)

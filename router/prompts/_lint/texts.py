@@ -12,11 +12,13 @@ from difflib import SequenceMatcher
 
 from router.prompts._lint.volatile import atoms
 
-_MOST_LINES, _MOST_ATOMS = 4000, 800
+_MOST_LINES, _MOST_CHARS, _MOST_ATOMS = 4000, 50_000, 800
 """Longer differences are taken as a whole: finding what they share takes time by the square."""
+_TRIES = 200
+"""Brackets that may turn out to open no JSON before the rest of a text is taken as it is."""
 _RUN = 6
 """Words that must be equal in a row for a part of a changed line to count as kept."""
-_MARGIN = 60
+_MARGIN, _PROBE = 60, 80
 _DECODER = json.JSONDecoder()
 
 
@@ -46,16 +48,20 @@ def squeezed(text: str) -> str:
 def canonical_text(text: str) -> str:
     """The text with each JSON object or list in it in one form: keys sorted, no spare spaces."""
     out: list[str] = []
-    at = 0
+    at = tries = 0
     while True:
-        start = min((i for i in (text.find("{", at), text.find("[", at)) if i >= 0), default=-1)
+        start = (
+            -1
+            if tries > _TRIES
+            else min((i for i in (text.find("{", at), text.find("[", at)) if i >= 0), default=-1)
+        )
         if start < 0:
             return "".join((*out, text[at:]))
         try:
             value, end = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
             out.append(text[at : start + 1])
-            at = start + 1
+            at, tries = start + 1, tries + 1
             continue
         out += (text[at:start], json.dumps(value, sort_keys=True, separators=(",", ":")))
         at = end
@@ -113,6 +119,14 @@ def reordered(before: str, after: str) -> Reordered | None:
     return None
 
 
+def slid(before: str, after: str) -> bool:
+    """Whether the new text is the old one without its beginning, and longer: a window moved on."""
+    start = _same(before, after)
+    probe = after[start : start + _PROBE]
+    at = before.find(probe, start + 1) if len(probe) == _PROBE else -1
+    return at >= 0 and _same(before[at:], after[start:]) >= len(after) // 2
+
+
 def rest_of(text: str, blocks: Sequence[str]) -> str:
     """The text without these blocks of it."""
     for block in blocks:
@@ -130,8 +144,10 @@ def _within(before: str, after: str) -> tuple[list[Change], str]:
     """Changes within a few lines, and what of the new ones is not kept."""
     around = after.strip().partition("\n")[0]
     start, end = _unlike(before, after)
-    old = atoms(before[start : len(before) - end])
-    new = atoms(after[start : len(after) - end])
+    before, after = before[start : len(before) - end], after[start : len(after) - end]
+    if max(len(before), len(after)) > _MOST_CHARS:
+        return [Change((), (), around)], after
+    old, new = atoms(before), atoms(after)
     front = _common(old, new)
     back = _common(old[front:][::-1], new[front:][::-1])
     old, new = old[front : len(old) - back], new[front : len(new) - back]
@@ -160,6 +176,11 @@ def _unlike(before: str, after: str) -> tuple[int, int]:
 
 
 def _cut(before: str, after: str) -> int:
+    return max(0, after.rfind(" ", 0, max(0, _same(before, after) - _MARGIN)))
+
+
+def _same(before: str, after: str) -> int:
+    """How many characters two texts have in common at their start."""
     low, high = 0, min(len(before), len(after))
     while low < high:  # the first `low` are equal
         middle = (low + high + 1) // 2
@@ -167,7 +188,7 @@ def _cut(before: str, after: str) -> int:
             low = middle
         else:
             high = middle - 1
-    return max(0, after.rfind(" ", 0, max(0, low - _MARGIN)))
+    return low
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> int:
@@ -193,9 +214,10 @@ def _split_lines(text: str) -> list[str]:
 def _members(text: str) -> list[str]:
     """The members of the longest JSON list in a text, as they are written there."""
     best: list[str] = []
-    at = text.find("[")
-    while at >= 0:
+    at, tries = text.find("["), 0
+    while at >= 0 and tries <= _TRIES:
         found, end = _list_at(text, at)
+        tries += not found
         if len(found) > len(best):
             best = found
         at = text.find("[", max(end, at + 1))

@@ -36,6 +36,10 @@ def tools_repair(p: View, c: View, *, continues: bool) -> Repair | None:
         kept = [[n for n in side if n in here and n in there] for side in (here, there)]
         also = (causes.TOOL_ORDER,) if kept[0] != kept[1] else ()
         return Repair(cause, place, before, new_text, also)
+    in_place = first < min(len(old), len(new)) and _name(old[first]) == _name(new[first])
+    if in_place and len(here) == len(old):
+        as_new = tuple(there[_name(tool)] for tool in old)
+        return _same_names(here, there, Repair("", place, replace(p.sent, tools=as_new)))
     if [_name(t) for t in old] != [_name(t) for t in new] and len(here) == len(old):
         sorted_as_new = tuple(here[_name(tool)] for tool in new if _name(tool) in here)
         return Repair(causes.TOOL_ORDER, place, replace(p.sent, tools=sorted_as_new))

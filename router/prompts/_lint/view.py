@@ -8,14 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from router.prompts._lint.texts import canonical_text, squeezed
 from router.prompts._lint.volatile import masked
 from router.tokens import encode_messages
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_LONG = 100_000
+"""Longer messages are the same only where their words are."""
 _HEAD = frozenset({"system", "developer"})
 
 
@@ -39,10 +43,11 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One message: its text with a mark for each part that is none, and what else is rendered."""
+    """One message: its text, `content` with a mark for each part that is none, and the rest."""
 
     role: str
     text: str = field(repr=False)
+    content: str = field(repr=False)
     calls: str = field(repr=False)
     reasoning: str = field(repr=False)
     parts: tuple[str, ...]
@@ -53,9 +58,9 @@ class Line:
         return f"{self.text}\n{self.calls}" if self.calls else self.text
 
     @property
-    def rendered(self) -> tuple[str, str, str, tuple[str, ...]]:
+    def rendered(self) -> tuple[str, str, str]:
         """What a template writes of it, reasoning apart."""
-        return self.role, self.text, self.calls, self.parts
+        return self.role, self.content, self.calls
 
 
 class View:
@@ -87,7 +92,7 @@ class View:
         return max(asked, default=-1)
 
     @cached_property
-    def ids(self) -> np.ndarray[Any, np.dtype[np.uint32]]:
+    def ids(self) -> NDArray[np.uint32]:
         """Token ids under V3.2's template; an image counts as a mark of a few tokens.
 
         Raises:
@@ -102,6 +107,8 @@ class View:
 
     def shared(self, other: View) -> int:
         """Tokens of the longest prefix that both have."""
+        import numpy as np
+
         least = min(len(self.ids), len(other.ids))
         unlike = np.flatnonzero(self.ids[:least] != other.ids[:least])
         return int(unlike[0]) if len(unlike) else least
@@ -124,18 +131,20 @@ def role_of(line: Line) -> str:
 
 def _line(message: Mapping[str, Any]) -> Line:
     content = message.get("content")
-    texts, parts = [], []
-    if isinstance(content, str):
-        texts.append(content)
+    pieces: list[str] = [content] if isinstance(content, str) else []
+    texts, parts = pieces[:], []
     for part in content if isinstance(content, Sequence) and not isinstance(content, str) else ():
         if isinstance(part, Mapping) and isinstance(part.get("text"), str):
+            pieces.append(part["text"])
             texts.append(part["text"])
         else:
-            parts.append(_digest(part))
+            pieces.append(_digest(part))
+            parts.append(pieces[-1])
     reasoning = message.get("reasoning") or message.get("reasoning_content") or ""
     return Line(
         role=str(message.get("role")),
         text="\n".join(texts),
+        content="\n".join(pieces),
         calls=_calls(message),
         reasoning=reasoning if isinstance(reasoning, str) else "",
         parts=tuple(parts),
@@ -161,7 +170,10 @@ def _digest(part: Any) -> str:
 
 @lru_cache(maxsize=1024)
 def _loose(line: Line) -> str:
-    text = squeezed(masked(canonical_text(line.whole)))
+    text = line.whole
+    if len(text) <= _LONG:
+        text = masked(canonical_text(text))
+    text = squeezed(text)
     kinds = " ".join(part.split()[0] for part in line.parts)
     whole = f"{role_of(line)}\0{text}\0{kinds}".encode("utf-8", "replace")
     return hashlib.blake2b(whole, digest_size=16).hexdigest()
@@ -180,7 +192,7 @@ def _expressible(
         calls = [call for call in calls if _named(call)] if isinstance(calls, list) else []
         room = room - 1 if line.role == "tool" else len(calls)
         plain: dict[str, Any] = {**message, "tool_calls": calls, "reasoning": line.reasoning}
-        plain["content"] = "\n".join((*line.parts, line.text)) if line.parts else line.text
+        plain["content"] = line.content
         if line.role == "tool" and room < 0:
             plain = {"role": "user", "content": plain["content"]}
         found.append(plain)

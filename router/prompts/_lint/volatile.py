@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from router.prompts.causes import COUNTER, DATE, EPOCH, RANDOM_ID, TIMESTAMP, UUID
 
@@ -39,8 +40,9 @@ _ATOM = re.compile(
             (
                 r"(?P<id>\b[A-Za-z]{1,10}[-_:#](?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{6,}\b"
                 r"|\b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{8,}(?:[-_][A-Za-z0-9]+)*\b"
-                r"|\b\d{11,}\b)"
+                r"|\b\d{11,}\b|\b\d{1,3}(?:\.\d{1,3}){3}\b)"
             ),
+            r"(?P<short>\b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{4,7}\b)",
             r"(?P<number>\d+(?:[.,]\d+)*)",
             r"(?P<word>[^\W\d_]+|\s+|.)",
         )
@@ -53,9 +55,12 @@ _KINDS = {
     "date": DATE,
     "epoch": EPOCH,
     "id": RANDOM_ID,
+    "short": RANDOM_ID,
     "number": NUMBER,
 }
 _SURE = frozenset({TIMESTAMP, DATE, UUID, EPOCH, RANDOM_ID})
+_MASKED = frozenset({"timestamp", "date", "uuid", "epoch", "id"})
+"""Short ids look like models' and versions' names: alone they may be what a text is about."""
 _DIGIT = re.compile(r"\d")
 _CLOSE = 100
 """Numbers of two consecutive requests that differ by no more are a counter's."""
@@ -77,15 +82,16 @@ def masked(text: str) -> str:
 
     Numbers stay: alone they are too often what a text is about.
     """
-    if not _DIGIT.search(text):
-        return text
-    return "\n".join(
-        _ATOM.sub(_sign, line) if _DIGIT.search(line) else line for line in text.split("\n")
-    )
+    return "\n".join(map(_masked_line, text.split("\n")))
+
+
+@lru_cache(maxsize=4096)
+def _masked_line(line: str) -> str:
+    return _ATOM.sub(_sign, line) if _DIGIT.search(line) else line
 
 
 def _sign(match: re.Match[str]) -> str:
-    return "\0" if _KINDS.get(match.lastgroup or "") in _SURE else match.group()
+    return "\0" if match.lastgroup in _MASKED else match.group()
 
 
 def kind_of_change(before: Sequence[str], after: Sequence[str]) -> str:
@@ -112,11 +118,8 @@ def _inserted(kinds: list[str]) -> str:
 
 
 def _counts(before: Sequence[str], after: Sequence[str]) -> bool:
-    numbers = [[float(a.replace(",", "")) for a in side if _plain(a)] for side in (before, after)]
-    if len(numbers[0]) != len(numbers[1]):
+    """Whether whole numbers went up or down a little, as counters do."""
+    sides = [[a.replace(",", "") for a in side if not a.isspace()] for side in (before, after)]
+    if len(sides[0]) != len(sides[1]) or not all(a.isdecimal() for side in sides for a in side):
         return False
-    return all(abs(new - old) <= _CLOSE for old, new in zip(*numbers, strict=True))
-
-
-def _plain(atom: str) -> bool:
-    return atom.replace(",", "").replace(".", "", 1).isdigit()
+    return all(abs(int(new) - int(old)) <= _CLOSE for old, new in zip(*sides, strict=True))

@@ -3,9 +3,10 @@
 `pool` chooses among replicas, `watcher` asks them how they are.
 """
 
+from router.transports.vllm.choice import Choice
 from router.transports.vllm.health import Trouble, trouble_of
 from router.transports.vllm.keys import keys_of
-from router.transports.vllm.pool import Choice, Pool
+from router.transports.vllm.pool import Pool
 from router.transports.vllm.pools import headers_of, pools_of
 from router.transports.vllm.replica import State, Ticket
 from router.transports.vllm.watcher import Watcher, look_once

@@ -54,6 +54,7 @@ def engine_rows(llm: Any, catalog: Catalog) -> dict[str, Any]:
         "provider": "vllm",
         "kind": HOST,
         "api_key_required": False,
+        "cache": "vllm",
         "self_hosted": True,
         "source": "an engine in this process",
     }

@@ -1,55 +1,22 @@
-"""Several servers of one's own as one host: which of them a call goes to. No I/O; thread-safe.
-
-A call goes where it costs the least time: the wait there, and then the reading of what that
-server's cache does not hold. So a warm cache draws calls just as long as its queue is shorter than
-reading the prompt anew elsewhere would take, and a prompt that no cache holds goes to the least
-burdened. The busier all are, the more a reading counts, for it delays those that come behind it.
-Among equals a conversation keeps to its home, which all processes agree on.
-"""
+"""Several servers of one's own as one host, and their calls under way. No I/O; thread-safe."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
 
 from router._locks import watch
-from router.prompts.blocks import BLOCK, WIDTH, Chain
+from router.prompts.blocks import WIDTH, Chain
 from router.prompts.rule import CacheRule
+from router.transports.vllm.choice import Choice, best, toll_of, view_of
 from router.transports.vllm.health import Trouble
 from router.transports.vllm.replica import Reading, Replica, State, Ticket
-from router.transports.vllm.speed import Speed
+from router.transports.vllm.speed import Crowd, Speed
 
-_NEAR_SHARE, _NEAR_SECONDS = 0.05, 0.010
-"""Waits that differ by less are equal: less than estimates are off by."""
-_BOUND = 1.25
-"""A home takes at most so many times the mean number of calls, or one more than the mean."""
 _HEAD = 16 * WIDTH
 """Bytes of a chain that name a conversation where the caller gives no key: 256 tokens."""
-_HIGHEST = 2.0
-_BUSIEST = _HIGHEST / (1 + _HIGHEST)
-"""The most that a reading counts on top of itself, and the share of busy time where it does:
-tuned on simulated replicas at 6 to 22 conversations a second (`benchmarks/pool.py`)."""
 _BUSY_SECONDS = 1.0
 """How long a server that refused a call is left alone, where it does not say."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Where a call goes: what the cache there is expected to hold of it (tokens), and how long its
-    first token will take (seconds), of which it will `wait` until it is read.
-
-    `cost` is that time with what its reading takes of others; `load` is how many calls are under
-    way there.
-    """
-
-    url: str
-    cached: int
-    wait: float
-    seconds: float
-    cost: float
-    load: int
 
 
 class Pool:
@@ -70,8 +37,8 @@ class Pool:
         self.host = host
         self._clock = clock
         self._forget = forget
-        self._common = Speed()
-        self._replicas = {url: Replica(url, self._common) for url in urls}
+        speed, crowd = Speed(), Crowd()
+        self._replicas = {url: Replica(url, speed, crowd) for url in urls}
         self._lock = threading.Lock()
         watch(self)
 
@@ -105,9 +72,9 @@ class Pool:
             return None
         hits = [min(expected(replica.url), input_tokens) for replica in fit]  # takes other locks
         with self._lock:
-            toll = _toll(fit, now)
+            toll = toll_of(fit, now)
             choices = [
-                _view(replica, hit, input_tokens, toll, now)
+                view_of(replica, hit, input_tokens, toll, now)
                 for replica, hit in zip(fit, hits, strict=True)
             ]
         return best(choices, keys or (salt.encode() + chain.hashes[:_HEAD],))
@@ -129,11 +96,18 @@ class Pool:
             replica.first(ticket, self._clock())
             replica.health.well()
 
-    def end(self, ticket: Ticket, *, cache_read_tokens: int | None = None) -> None:
-        """The call was answered; its cached tokens, if the server told them. Idempotent."""
+    def end(
+        self,
+        ticket: Ticket,
+        *,
+        cache_read_tokens: int | None = None,
+        output_tokens: int | None = None,
+    ) -> None:
+        """The call was answered; its tokens, as far as the server told them. Idempotent."""
+        now = self._clock()
         with self._lock:
             replica = self._replicas[ticket.url]
-            replica.end(ticket, self._clock(), cache_read_tokens, well=True)
+            replica.end(ticket, now, cache_read_tokens, output_tokens, well=True)
             replica.health.well()
 
     def failed(
@@ -145,7 +119,7 @@ class Pool:
             replica = self._replicas[ticket.url]
             if ticket.over:
                 return
-            replica.end(ticket, now, None, well=False)
+            replica.end(ticket, now, well=False)
             health = replica.health
             if trouble in {"refused", "broke"}:
                 health.down(now)
@@ -247,51 +221,3 @@ class Pool:
         if fresh := [r for r in fit if r.url not in avoid]:
             return fresh
         return sorted(able, key=lambda r: (r.url in avoid, r.health.retry_at))[:1]
-
-
-def _toll(replicas: Sequence[Replica], now: float) -> float:
-    """What a second of reading costs: itself, and those that come while it keeps a server busy.
-
-    Where a server is busy for a share s of the time, a second of work more delays others by
-    s / (1 - s) seconds together, until it is idle again.
-    """
-    share = sum(replica.share(now) for replica in replicas) / len(replicas)
-    return 1.0 + (share / (1.0 - share) if share < _BUSIEST else _HIGHEST)
-
-
-def _view(replica: Replica, hit: int, input_tokens: int, toll: float, now: float) -> Choice:
-    wait, speed = replica.wait(now), replica.speed
-    read = (input_tokens - hit) * speed.per_token
-    return Choice(
-        url=replica.url,
-        cached=hit,
-        wait=wait,
-        seconds=wait + speed.start + read,
-        cost=wait + speed.start + toll * read,
-        load=replica.load(now),
-    )
-
-
-def best(choices: Sequence[Choice], keys: Sequence[bytes]) -> Choice:
-    """The cheapest; among those as cheap the warmest; among those as warm the home.
-
-    The home of a conversation is that of the first key, unless it has more than its share of
-    calls; then that of the last key.
-    """
-    cheapest = min(choice.cost for choice in choices)
-    limit = cheapest * (1 + _NEAR_SHARE) + _NEAR_SECONDS
-    near = [choice for choice in choices if choice.cost <= limit]
-    warmest = max(choice.cached for choice in near)
-    warm = [choice for choice in near if choice.cached > warmest - BLOCK]
-    if len(warm) == 1:
-        return warm[0]
-    mean = sum(choice.load for choice in choices) / len(choices)
-    share = max(_BOUND * mean, mean + 1)
-    calm = [choice for choice in warm if choice.load <= share] or warm
-    home = max(choices, key=lambda choice: _weight(keys[0], choice.url))
-    return home if home in calm else max(calm, key=lambda c: _weight(keys[-1], c.url))
-
-
-def _weight(key: bytes, url: str) -> bytes:
-    """Rendezvous hashing: the replica with the largest is the home, whoever computes it."""
-    return blake2b(key + b"\0" + url.encode(), digest_size=8).digest()

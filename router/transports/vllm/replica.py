@@ -12,7 +12,7 @@ from router.prompts.rule import CacheRule
 from router.transports.access import shown
 from router.transports.vllm.health import Health, Status
 from router.transports.vllm.metrics import Metrics
-from router.transports.vllm.speed import Speed
+from router.transports.vllm.speed import Crowd, Speed
 
 _FRESH = 5.0
 """Seconds for which a reading says how many requests of others there are."""
@@ -31,7 +31,8 @@ class Ticket:
     """A call under way: `missing` are the input tokens that the cache there does not hold.
 
     `due` is when its first token is expected, `first` when it came, `freed` when the replica had
-    begun to read it at the earliest.
+    begun to read it at the earliest; `queued`, whether others waited for a place, `beside` how
+    many were under way.
     """
 
     url: str
@@ -41,6 +42,7 @@ class Ticket:
     began: float
     due: float
     queued: bool
+    beside: int
     first: float | None = None
     freed: float = 0.0
     over: bool = False
@@ -87,10 +89,11 @@ class State:
 class Replica:
     """The mutable state behind a URL; only its pool touches it."""
 
-    def __init__(self, url: str, common: Speed) -> None:
+    def __init__(self, url: str, common: Speed, crowd: Crowd) -> None:
         self.url = url
         self.health = Health()
         self.speed = Speed(common)
+        self.crowd = crowd
         self.models: frozenset[str] | None = None
         self.metrics: Metrics | None = None
         self.service = 0.0
@@ -113,8 +116,9 @@ class Replica:
         self.share(now)
         wait = self.wait(now)
         due = now + wait + self.speed.start + missing * self.speed.per_token
-        queued = bool(self.slots) and self.load(now) >= self.slots
-        ticket = Ticket(self.url, input_tokens, missing, stream, now, due, queued)
+        load = self.load(now)
+        queued = bool(self.slots) and load >= self.slots
+        ticket = Ticket(self.url, input_tokens, missing, stream, now, due, queued, load)
         self._in_flight[ticket] = None
         # Of an answer in one piece nobody sees the first token: it is taken to come when due.
         (self._reading if stream else self._blind)[ticket] = None
@@ -131,8 +135,16 @@ class Replica:
             self._moved_at = now
             self._read(ticket)
 
-    def end(self, ticket: Ticket, now: float, cache_read: int | None, *, well: bool) -> None:
-        """The call is over; of a good one, how long the prompt took is learned."""
+    def end(
+        self,
+        ticket: Ticket,
+        now: float,
+        cache_read: int | None = None,
+        output_tokens: int | None = None,
+        *,
+        well: bool,
+    ) -> None:
+        """The call is over; of a good one, how long prompt and answer took is learned."""
         if ticket.over:
             return
         ticket.over = True
@@ -144,12 +156,13 @@ class Replica:
         missing = ticket.missing
         if cache_read is not None:
             missing = max(ticket.input_tokens - cache_read, 0)
-        held = now - ticket.began
-        if ticket.first is not None:
-            if not ticket.queued:
-                self.speed.add(missing, ticket.first - ticket.freed)
-            held = now - ticket.first + missing * self.speed.per_token
-        elif ticket.queued:
+        wrote = now - (ticket.due if ticket.first is None else ticket.first)
+        if ticket.first is not None and not ticket.queued:
+            self.speed.add(missing, ticket.first - ticket.freed)
+        if output_tokens and (ticket.first is not None or not ticket.queued):
+            self.crowd.add((ticket.beside + self.load(now)) / 2, output_tokens, wrote)
+        held = max(wrote, 0.0) + missing * self.speed.per_token
+        if ticket.first is None and ticket.queued:
             held = min(held, self.service or held)
         self.service = held if not self.service else self.service + _WEIGHT * (held - self.service)
 

@@ -1,4 +1,4 @@
-"""How long a server takes to read what its cache does not hold, learned from its first tokens."""
+"""How fast servers read prompts and write answers, learned from the calls that they served."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ _FADE = 0.97
 """Weight of what was known when a new value comes in: about the last thirty count."""
 _FEWEST = 3
 """Values before they are believed."""
+_LATEST = 30
+"""Answers before they say what a neighbour costs: their lengths and neighbours vary."""
 _SPREAD = 0.2
 """Lengths that vary by less than this share of their mean say nothing of a time per token."""
 _CLIP = 4.0
@@ -15,6 +17,10 @@ _SLACK = 0.05
 _PER_TOKEN = 1 / 5000
 """Seconds per token until something is known: a mid-sized model on one GPU (assumed)."""
 _LEAST = 1e-7
+_BESIDE = 1e-4
+"""Seconds per output token for each call beside it, until known: as on one GPU (assumed)."""
+_ANSWER = 200.0
+"""Output tokens of an answer, until known."""
 
 
 class Speed:
@@ -74,6 +80,38 @@ class Speed:
         if self.told is not None:
             return 0.0, self.told
         return (0.0, _PER_TOKEN) if self.parent is None else self.parent._of()
+
+
+class Crowd:
+    """By how much an answer is slowed down by each call beside it: a line through the latest
+    seconds per output token over the calls that were under way.
+    """
+
+    __slots__ = ("_answer", "_beside", "_n", "_sums")
+
+    def __init__(self) -> None:
+        self._sums = (0.0, 0.0, 0.0, 0.0, 0.0)
+        self._n = 0
+        self._answer, self._beside = _ANSWER, _BESIDE
+
+    def add(self, load: float, tokens: int, seconds: float) -> None:
+        """Take in an answer: the calls beside it, its tokens, and how long they took."""
+        if tokens <= 0 or seconds < 0.0:
+            return
+        x, y = load, seconds / tokens
+        n, sx, sy, sxx, sxy = (_FADE * each for each in self._sums)
+        self._sums = n, sx, sy, sxx, sxy = n + 1, sx + x, sy + y, sxx + x * x, sxy + x * y
+        self._n += 1
+        self._answer += (tokens - self._answer) / min(self._n, _LATEST)
+        mean_x, variance = sx / n, sxx / n - (sx / n) ** 2
+        if self._n >= _LATEST and variance > (_SPREAD * mean_x) ** 2:
+            slope = (sxy / n - mean_x * sy / n) / variance
+            self._beside = min(max(slope, 0.0), sy / sx)
+
+    @property
+    def each(self) -> float:
+        """Seconds that one more call beside it costs an answer."""
+        return self._beside * self._answer
 
 
 def _line(n: float, sx: float, sy: float, sxx: float, sxy: float) -> tuple[float, float]:

@@ -1,0 +1,122 @@
+"""What `Client` and `AsyncClient` share: all that needs no call to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Unpack
+
+from router._arguments import ClientArguments
+from router._core import Core
+from router.feedback import feedback
+from router.labels import Example, learned
+from router.ledgers.manage import Budgets
+from router.types import Request
+
+if TYPE_CHECKING:
+    from router.catalog import Candidate, Catalog
+    from router.reports import Report
+    from router.responses import ResponseCache
+    from router.scoring import Scorer
+    from router.transports.vllm import State
+
+
+class BaseClient:
+    """What both clients offer without a call to a model."""
+
+    def __init__(self, **settings: Unpack[ClientArguments]) -> None:
+        self._core = Core(**settings)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalogue in use."""
+        return self._core.catalog
+
+    @property
+    def scorer(self) -> Scorer:
+        """The scorer in use, with what it has learned."""
+        return self._core.scorer
+
+    def feedback(self, request_id: str, score: bool | float) -> None:
+        """Tell how good an answer was, so that the scorer learns: True, False, or from 0 to 1.
+
+        `request_id` is `route.request_id` of one of the latest 10,000 requests of this client.
+        Each answer is learned from once, by feedback or by a verifier.
+
+        Raises:
+            UnknownRequestError: the request is not remembered; see `learn`.
+            AlreadyGradedError: the answer has its grade.
+            InvalidRequestError: `score` is no grade.
+            ConfigError: a scorer of your own that does not learn; says what it lacks.
+        """
+        feedback(self._core.scorer, self._core.memory, request_id, score)
+
+    def learn(self, examples: Iterable[Example]) -> int:
+        """Learn from graded answers of your own; returns how many.
+
+        Each example is `(messages, model, score)` or `(messages, model, score, tags)`: messages
+        as in `create`, or the text of the user's one message; who answered, by a name of the
+        catalogue; how good it was, as in `feedback`. All are checked before any is learned.
+
+        Raises:
+            InvalidRequestError, UnknownModelError: which example, what was expected.
+            ConfigError: as in `feedback`.
+        """
+        core = self._core
+        return learned(core.scorer, examples, core.catalog, core.tags, core.now())
+
+    def _job_request(
+        self, shared: Mapping[str, Any]
+    ) -> Callable[[Any, Mapping[str, Any]], Request]:
+        return lambda messages, own: self._core.request(messages, {**shared, **own})
+
+    def candidates(self, model: str = "auto") -> tuple[Candidate, ...]:
+        """The candidates that `model` stands for now, in this client's configuration."""
+        self._core.services()
+        return tuple(self._core.portfolio.configured((model,), self._core.now()))
+
+    def replicas(self) -> tuple[State, ...]:
+        """How each replica of one's own servers is: health, load, speed; see `State`."""
+        self._core.services()
+        return self._core.upkeep.states()
+
+    def drain(self, url: str) -> None:
+        """Give the replica at this base URL no new calls; those under way end.
+
+        Raises:
+            ConfigError: no replica has it.
+        """
+        self._core.services()
+        self._core.upkeep.drain(url, again=False)
+
+    def undrain(self, url: str) -> None:
+        """Give a drained replica calls again; raises ConfigError for an unknown one."""
+        self._core.services()
+        self._core.upkeep.drain(url, again=True)
+
+    @property
+    def budgets(self) -> Budgets:
+        """The budgets of this client: what is left of them, top-ups, transfers, freezes."""
+        return self._core.budget_desk
+
+    @property
+    def cache(self) -> ResponseCache | None:
+        """The response cache, to `clear` it or to see its `stats`; None without one."""
+        return self._core.cache
+
+    def report(
+        self,
+        by: str | Sequence[str] = ("day", "model"),
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        tz: str = "UTC",
+    ) -> Report:
+        """Spend from the ledger, grouped; see `router.reports.spend.report_from`."""
+        from router.catalog.rates import aware
+        from router.reports import report_from
+
+        entries = self._core.ledger.entries(
+            since=since and aware(since), until=until and aware(until)
+        )
+        return report_from(entries, by=by, tz=tz)
