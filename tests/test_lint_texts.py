@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from router.prompts import causes
 from router.prompts._lint.history import continues
 from router.prompts._lint.routes import Routes
-from router.prompts._lint.texts import canonical_text, difference, reordered, squeezed
+from router.prompts._lint.texts import canonical_text, difference, reordered, slid, squeezed
 from router.prompts._lint.view import Sent, View
 from router.prompts._lint.volatile import atoms, kind_of, kind_of_change, masked
 
@@ -186,3 +186,12 @@ def test_huge_texts_are_taken_as_a_whole():
     found = difference(one, other)
     assert len(found.changes) == 1
     assert len(found.new) > 0.99 * len(other)
+
+
+def test_a_window_that_moves_on():
+    """The old text without its beginning and with a longer end; not the same blocks turned."""
+    log = "".join(f"line {n} of the log says {n * n}\n" for n in range(60))
+    assert slid(f"HISTORY:\n{log[:900]}", f"HISTORY:\n{log[200:1100]}")
+    assert not slid(f"HISTORY:\n{log[:900]}", f"HISTORY:\n{log[:1100]}")
+    assert not slid(f"HISTORY:\n{log[:900]}", f"HISTORY:\n{log[200:900]}{log[:200]}")
+    assert not slid("short", "other")

@@ -155,6 +155,18 @@ def test_names(file, name):
     assert name_of(Path(file)) == name
 
 
+def nobody_listens(url):
+    """Whether the server ends within so many requests; it may do so in the middle of one."""
+    for _ in range(5000):
+        try:
+            httpx.get(f"{url}/models")
+        except httpx.ConnectError:
+            return True
+        except httpx.TransportError:
+            continue
+    return False
+
+
 def command(*arguments):
     """`centroute local` in a process of its own."""
     return subprocess.Popen(
@@ -180,9 +192,7 @@ def test_the_server_goes_with_the_command(stand_in, how):
     if how != signal.SIGKILL:
         assert running.returncode == 0
         assert out.endswith("stopped\n")
-    with pytest.raises(httpx.ConnectError):
-        for _ in range(1000):
-            httpx.get(f"{url}/models")
+    assert nobody_listens(url)
 
 
 def test_a_server_that_dies(stand_in, tmp_path):

@@ -117,6 +117,17 @@ def test_what_a_host_says_of_a_shared_head_is_believed():
     assert found == 848
 
 
+def test_a_count_past_what_can_be_read_yet_is_not_believed():
+    """A host that was faster than we thought told of a longer prefix than the one we saw."""
+    index = PrefixIndex()
+    answered(index, V3, chain_of(range(640)), NOW)
+    longer = chain_of(range(1280))
+    answered(index, V3, longer, after(10), read=640)
+    answered(index, V3, longer, after(11), read=704)  # the second half is not built yet, we think
+    parts = chain_of([*range(640), *range(9_000, 9_640)])
+    assert index.expected("m@h", V3, parts, after(30)) == 640
+
+
 def test_capacity():
     """A server of 64 blocks forgets what was used the longest ago, from its end."""
     index, rule = PrefixIndex(), replace(VLLM, capacity_tokens=1024)

@@ -31,7 +31,8 @@ class Expectation:
     """What is expected of a cache for one prompt: `tokens` by the host's count.
 
     `held` is the same without doubt in a host that often misses, or reports nothing. `blocks` of
-    the prompt were sent before, `used` is when the last of them was.
+    the prompt were sent before (0: more were, which cannot be read yet), `used` is when the last
+    of them was.
     """
 
     tokens: int = 0
@@ -95,7 +96,8 @@ class PrefixIndex:
             tokens = held
             if cache.kept < _SURE:
                 tokens = rule.hit(int(held * cache.kept), held + rule.recomputes_tokens)
-            return Expectation(tokens if cache.tells else 0, held, match.blocks, match.used)
+            blocks = match.blocks if match.parts else 0
+            return Expectation(tokens if cache.tells else 0, held, blocks, match.used)
 
     def scale(self, places: Sequence[str]) -> float:
         """The tokens of hosts for one of ours, in the answers of the first of them that answered.

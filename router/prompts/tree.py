@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from router.prompts.blocks import WIDTH, common
 
@@ -36,13 +36,15 @@ class Node:
 class Match:
     """The longest prefix of a prompt that a tree can be read for, in blocks, and where it ends.
 
-    `whole` says that it ends where `node` does; `used` is when that was last used.
+    `whole` says that it ends where `node` does; `used` is when that was last used. `parts`: no
+    prompt that was sent goes on as this one does, be it built yet or not.
     """
 
     blocks: int
     node: Node | None
     whole: bool
     used: float
+    parts: bool = True
 
 
 NO_MATCH = Match(0, None, whole=True, used=0.0)
@@ -63,7 +65,7 @@ class Tree:
         at = 0
         while (child := node.children.get(hashes[at : at + WIDTH])) is not None:
             if child.ready > now or child.used + lives < now:
-                break
+                return replace(found, parts=False)
             same = common(child.hashes, hashes, at // WIDTH)
             at += same * WIDTH
             whole = same == child.blocks

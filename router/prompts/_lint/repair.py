@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from router.prompts import causes
 from router.prompts._lint.texts import (
+    Reordered,
     canonical_text,
     difference,
     reordered,
@@ -29,6 +30,8 @@ _EXAMPLE = re.compile(
 )
 _MOVED = 0.2
 """Of a text that was put in another order, this share at least is blocks that moved."""
+_LEAST = 200
+"""Characters of them, where other text changed as well."""
 _SIMILAR = 0.5
 """How much of a system prompt must be kept for two conversations to have the same one."""
 
@@ -95,7 +98,7 @@ def _changed(
     if not first and slid(one.whole, other.whole):
         return replace(found, cause=causes.TRUNCATED, new=unlike.new)
     moved = None if first and first != causes.COUNTER else reordered(one.whole, other.whole)
-    if moved is not None and sum(map(len, moved.blocks)) >= _MOVED * len(other.whole):
+    if moved is not None and _much(one, other, moved):
         rest = rest_of(other.whole, moved.blocks)
         if head and not continues and len(rest) > _SIMILAR * len(other.whole):
             return None
@@ -108,6 +111,14 @@ def _changed(
     if not continues and head and unlike.kept < _SIMILAR:
         return None
     return replace(found, cause=rest, new=unlike.new)
+
+
+def _much(one: Line, other: Line, moved: Reordered) -> bool:
+    """Whether blocks in another order are most of what differs, not a few lines by accident."""
+    if sum(map(len, moved.blocks)) < _MOVED * len(other.whole):
+        return False
+    rests = [squeezed(rest_of(line.whole, moved.blocks)) for line in (one, other)]
+    return sum(map(len, moved.moved)) >= _LEAST or rests[0] == rests[1]
 
 
 def _content(around: str, *, head: bool, continues: bool) -> str:

@@ -124,7 +124,9 @@ def slid(before: str, after: str) -> bool:
     start = _same(before, after)
     probe = after[start : start + _PROBE]
     at = before.find(probe, start + 1) if len(probe) == _PROBE else -1
-    return at >= 0 and _same(before[at:], after[start:]) >= len(after) // 2
+    if at < 0 or before[start : min(at, start + _PROBE)] in after:  # it stands behind now
+        return False
+    return _same(before[at:], after[start:]) >= len(after) // 2
 
 
 def rest_of(text: str, blocks: Sequence[str]) -> str:
