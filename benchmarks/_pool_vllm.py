@@ -168,7 +168,7 @@ def _call(client, messages, answer, seen):
         parts = []
         with client.chat.completions.create(messages, stream=True, **settings) as stream:
             for chunk in stream:
-                if not seen.begun and (chunk.text or chunk.reasoning):
+                if not seen.begun and chunk.text:
                     seen.begun, seen.first = True, time.monotonic() - asked
                 parts.append(chunk.text)
         text, route = "".join(parts), stream.route

@@ -22,7 +22,7 @@ from router.prompts.rule import CacheRule
 
 RULE = CacheRule(unit_tokens=64)
 LARGE = CacheRule(unit_tokens=128, min_tokens=1024)  # as OpenAI's
-FIRST = 1000
+FIRST = 3000
 """The linter was written while looking at lower seeds."""
 
 

@@ -47,6 +47,9 @@ from router.telemetry import Telemetry
 from router.transports.access import Access
 from router.types import Request
 
+_LOOKING = 0.02
+"""Share of the time that may go into finding out what keeps prompt caches from hitting."""
+
 
 class Core:
     """The settings of a client, and what follows from them. Opens nothing until it is needed."""
@@ -190,7 +193,7 @@ class Core:
                     strict_usage=self._strict_usage,
                     on_warning=self._on_warning,
                     told=self._told,
-                    drift=Drift(),
+                    drift=Drift(share=_LOOKING),
                     cache=None if self.cache is None else cache_rules(policy, self.cache, places),
                 )
             elif (catalog := self.upkeep.refreshed(self.catalog, self.now())) is not None:

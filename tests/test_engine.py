@@ -67,13 +67,21 @@ class Engine:
         return [stale, output] if self.leftover else [output]
 
 
+class VLLMClientError(Exception):
+    """vLLM's kind of error for requests that are at fault."""
+
+
+class VLLMValidationError(VLLMClientError):
+    """One of them."""
+
+
 class Params(SimpleNamespace):
     """Stands in for `vllm.SamplingParams`."""
 
     @classmethod
     def from_optional(cls, **fields):
         if fields.get("temperature", 0) < 0:
-            raise ValueError("temperature must be non-negative")
+            raise VLLMValidationError("temperature must be non-negative")
         return cls(**fields)
 
 
@@ -246,9 +254,7 @@ def test_errors_are_typed_and_show_no_prompt():
     engine.error = ValueError(f"cannot read {MESSAGES[0]['content']!r}")
     with pytest.raises(BadRequestError, match="repeats the prompt"):
         transport.send(call_of())
-    engine.error = type("VLLMValidationError", (type("VLLMClientError", (Exception,), {}),), {})(
-        "No"
-    )
+    engine.error = VLLMValidationError("No")
     with pytest.raises(BadRequestError, match="No"):
         transport.send(call_of())
     engine.error = RuntimeError(MESSAGES[0]["content"])

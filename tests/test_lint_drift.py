@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from router.prompts import causes
+from router.prompts import drift as drift_module
 from router.prompts.blocks import BLOCK, chain_of
 from router.prompts.drift import Drift
 from router.prompts.lint import Sent, View
@@ -151,7 +152,7 @@ def test_threads():
         try:
             for n in range(12):
                 system = f"12:{n + 10}\n{RULES}"
-                one = ask(drift, f"{me} asks", system=system, route=f"r{n % 5}")
+                one = ask(drift, f"{me} asks", system=system, route=f"r{n % 3}")
                 found.append(one)
         except Exception as error:  # noqa: BLE001
             errors.append(error)
@@ -187,3 +188,42 @@ def test_a_fault_of_the_linter_costs_no_answer(monkeypatch):
         patch.setattr("router.prompts.lint.explain", broken)
         assert ask(drift, "Ho", system=f"12:31\n{RULES}") is None
     assert ask(drift, "Hu", system=f"12:32\n{RULES}").cause == causes.TIMESTAMP
+
+
+def test_traffic_faster_than_a_cache_is_built():
+    """With a request a second, the one before is not cached yet; those of a while ago are."""
+    drift = Drift()
+    rule = CacheRule(unit_tokens=64, builds_seconds=5, lives_seconds=60)
+    lost = []
+    for second in (0, 1, 2, 3, 4, 5, 6, 70, 71, 76):
+        messages = ({"role": "system", "content": f"12:{second + 10}\n{RULES}"},)
+        chain = chain_of(encode_messages(messages))
+        at = AT + timedelta(seconds=second)
+        lost.append(drift.seen("r", Asked(messages), chain, rule, at, place=PLACE) is not None)
+    assert lost == [False] * 5 + [True] * 2 + [False, False, True]
+
+
+def test_little_of_the_time_is_spent_on_it(monkeypatch):
+    """Until its share of time is up again nothing is compared; the same symptom is the same."""
+    times, compared = [0.0], []
+
+    def clock():
+        times[0] += 0.010  # each look at the clock is ten milliseconds later
+        return times[0]
+
+    real = drift_module._explained
+    monkeypatch.setattr(
+        drift_module, "_explained", lambda *given: compared.append(1) or real(*given)
+    )
+    drift = Drift(share=0.01, clock=clock)
+    assert ask(drift, "Hi", system=f"12:30\n{RULES}") is None
+    first = ask(drift, "Ho", system=f"12:31\n{RULES}")
+    assert (first.cause, len(compared)) == (causes.TIMESTAMP, 1)
+    again = ask(drift, "He", system=f"12:32\n{RULES}")
+    assert (again, len(compared)) == (first, 1)
+    other = ask(drift, "Hu", system="Another head. " * 40)
+    assert len(compared) == 1
+    assert other is None or other == first
+    times[0] += 2.0
+    assert ask(drift, "Ha", system=f"12:33\n{RULES}").cause == causes.TIMESTAMP
+    assert len(compared) == 2

@@ -126,6 +126,24 @@ def test_an_answer_in_one_piece_is_taken_to_be_read_when_due(bench):
     assert bench.pool.in_flight() == 1
 
 
+def test_a_burst_spreads(bench):
+    """Cold prompts of one kind that come at once: each choice sees those that began before."""
+    load = Counter()
+    for _ in range(60):
+        url = bench.choose(300).url
+        load[url] += 1
+        bench.begin(url, 300)
+    assert min(load.values()) >= 25
+
+
+def test_calls_beside_an_answer_count(bench):
+    """Prompts that are read wait for nobody, yet a replica full of answers is the slower one."""
+    bench.warm[A] = 20
+    for _ in range(40):
+        bench.pool.first_token(bench.begin(A, 10))
+    assert bench.choose(100).url == B
+
+
 def test_speed_is_learned_from_what_was_not_cached(bench):
     """By the server's own count of cached tokens, not by what was expected."""
     fresh = Bench(learned=False)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.transports.vllm.speed import Speed
+from router.transports.vllm.speed import Crowd, Speed
 
 
 def trained(line, lengths, noise=0.0, seed=1):
@@ -75,3 +75,46 @@ def test_it_is_never_negative_nor_nothing(values):
     assert speed.per_token > 0
     assert speed.start >= 0
     assert speed.usual >= 0
+
+
+def crowded(base, beside, loads, tokens=100):
+    crowd = Crowd()
+    for load in loads:
+        crowd.add(load, tokens, tokens * (base + beside * load))
+    return crowd
+
+
+def test_what_a_neighbour_costs_is_found():
+    """Seconds per token over calls beside it, times the tokens of an answer."""
+    crowd = crowded(0.02, 0.003, [1, 4, 9, 2, 16, 5] * 10)
+    assert crowd.each == pytest.approx(0.003 * 100, rel=0.02)
+
+
+def test_of_few_answers_or_one_load_nothing_is_learned():
+    """The assumption stands: a base that is slow is no neighbour's doing."""
+    known = Crowd().each
+    assert crowded(0.5, 0.01, [1, 9] * 5, tokens=200).each == pytest.approx(known)
+    assert crowded(0.5, 0.01, [8] * 100, tokens=200).each == pytest.approx(known)
+
+
+def test_a_neighbour_never_helps_and_is_never_all():
+    """Answers that came faster in company cost nothing; no more than all time is a neighbour's."""
+    assert crowded(1.0, -0.05, [1, 9] * 30).each == 0.0
+    steep = Crowd()
+    for load in [1, 9] * 30:
+        steep.add(load, 10, 0.001 if load == 1 else 100.0)
+    mean = (0.0001 + 10.0) / 2
+    assert 0 < steep.each <= mean / 5 * 10 * 1.3
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1000), st.integers(0, 10**5), st.floats(-1, 10**4)), max_size=80
+    )
+)
+def test_the_cost_of_neighbours_is_never_negative(values):
+    """Whatever came in, an answer without tokens or time included."""
+    crowd = Crowd()
+    for load, tokens, seconds in values:
+        crowd.add(load, tokens, seconds)
+        assert crowd.each >= 0

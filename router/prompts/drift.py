@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,13 +36,23 @@ class Drift:
 
     Of at most `routes` routes the latest request of `conversations` conversations each is kept,
     and no more than `tokens` tokens of prompts in all; the route used longest ago goes first.
+    Comparing takes milliseconds: no more than `share` of the time is spent on it. In between, what
+    parts from others where the last finding did is taken for the same.
     """
 
     def __init__(
-        self, *, routes: int = 256, conversations: int = 16, tokens: int = 4_000_000
+        self,
+        *,
+        routes: int = 256,
+        conversations: int = 16,
+        tokens: int = 4_000_000,
+        share: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._routes, self._conversations, self._tokens = routes, conversations, tokens
+        self._share, self._clock = share, clock
         self._seen: OrderedDict[str, Tips] = OrderedDict()
+        self._last: dict[str, tuple[float, int, Finding | None]] = {}
         self._held = 0
         self._lock = threading.Lock()
 
@@ -67,7 +78,7 @@ class Drift:
         tokens. Only what is lost besides is found. A request that begins like the one before it
         costs a comparison of bytes; what cannot be compared is no finding, and no error.
         """
-        from router.prompts._lint.tips import Tip
+        from router.prompts._lint.tips import Tip, kept_since
         from router.prompts._lint.view import Sent, View
 
         model, _, host = place.partition("@")
@@ -87,20 +98,28 @@ class Drift:
         here = [kept for kept in tips if kept.place == tip.place]
         held = max((kept.chain.shared(chain) for kept in here), default=0)
         earlier = next((kept for kept in reversed(here) if _begins(kept.chain, chain)), None)
-        finding = None
+        near, finding = earlier, None
         if earlier is not None and earlier.chain.tokens > chain.tokens:
             return None  # an older turn, or another conversation that is short
         if earlier is None and not _known(tips, chain) and tips:
             kept = max(expected, rule.hit(held, chain.tokens))
-            near, same, finding = _explained(tips, tip, rule, kept)
-            earlier = near if same else None
-        self._keep(route, tip, earlier)
+            due, parted, finding = self._last.get(route, (0.0, -1, None))
+            began = self._clock()
+            if began >= due:
+                near, same, finding = _explained(tips, tip, rule, kept)
+                earlier = near if same else None
+                took = (self._clock() - began) * (1 / self._share - 1)
+                self._last[route] = began + took, held, finding
+            elif held != parted:
+                finding = None
+        self._keep(route, Tip(tip.view, chain, kept_since(near, at, rule)), earlier)
         return finding
 
     def forget(self) -> None:
         """Drop all that was seen."""
         with self._lock:
             self._seen.clear()
+            self._last.clear()
             self._held = 0
 
     def _keep(self, route: str, tip: Tip, instead: Tip | None) -> None:
@@ -113,7 +132,9 @@ class Drift:
             tips.add(tip, instead)
             self._held += tips.tokens
             while self._seen and (len(self._seen) > self._routes or self._held > self._tokens):
-                self._held -= self._seen.popitem(last=False)[1].tokens
+                gone, its = self._seen.popitem(last=False)
+                self._last.pop(gone, None)
+                self._held -= its.tokens
 
 
 def _begins(earlier: Chain, later: Chain) -> bool:
@@ -131,12 +152,17 @@ def _explained(
 ) -> tuple[Tip | None, bool, Finding | None]:
     """The tip compared with, whether it is of the same conversation, and what was found."""
     from router.prompts._lint.tips import nearest
-    from router.prompts.lint import explain
 
     near, same = None, False
     try:
         near, same = nearest(tips, tip)
-        found = None if near is None else next(explain(near.view, tip.view, rule, kept=kept), None)
+        found = None if near is None else _first(near, tip, rule, kept)
     except Exception:  # noqa: BLE001 - what fails here must not cost an answer
         return near, same, None
     return near, same, found if found is not None and found.lost_tokens >= BLOCK else None
+
+
+def _first(near: Tip, tip: Tip, rule: CacheRule, kept: int) -> Finding | None:
+    from router.prompts.lint import explain
+
+    return next(explain(near.view, tip.view, rule, kept=kept, since=near.since), None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from router.prompts import causes
 from router.prompts._lint.history import continues, differs, history_repair
@@ -71,13 +72,15 @@ def explain(
     rule: CacheRule = CAUTIOUS,
     *,
     kept: int = 0,
+    since: datetime | None = None,
     show: bool = False,
 ) -> Iterator[Finding]:
     """Every cause in turn, each with those before it out of the way.
 
     `kept` is what the host can read of other prompts, in tokens: only more than that is lost.
+    `since` is when prompts like `previous` were first sent, if that was before it.
     """
-    if not _in_time(previous.sent, current.sent, rule):
+    if not _in_time(previous.sent, current.sent, rule, since):
         return
     same = continues(previous, current)
     size, shared = len(current.ids), previous.shared(current)
@@ -173,13 +176,14 @@ def _apart(p: Sent, c: Sent) -> bool:
     return _switch(p, c) is not None
 
 
-def _in_time(p: Sent, c: Sent, rule: CacheRule) -> bool:
+def _in_time(p: Sent, c: Sent, rule: CacheRule, since: datetime | None) -> bool:
     """Whether the earlier prompt can be in the cache, as far as times are known."""
     if p.at is None or c.at is None:
         return True
-    passed = (c.at - p.at).total_seconds()
-    lives = passed if rule.lives_seconds is None else rule.lives_seconds
-    return rule.builds_seconds <= passed <= lives
+    idle, age = (c.at - p.at).total_seconds(), (c.at - (since or p.at)).total_seconds()
+    return rule.builds_seconds <= age and (
+        rule.lives_seconds is None or idle <= rule.lives_seconds
+    )
 
 
 def _both(first: Finding, then: Finding) -> Finding:

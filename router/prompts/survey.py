@@ -10,7 +10,7 @@ from statistics import median_low
 
 from router.errors import InvalidRequestError
 from router.prompts._lint.routes import Routes
-from router.prompts._lint.tips import Tip, Tips, nearest
+from router.prompts._lint.tips import Tip, Tips, kept_since, nearest
 from router.prompts._lint.view import Sent, View
 from router.prompts.blocks import chain_of
 from router.prompts.causes import FIXES
@@ -116,7 +116,7 @@ def survey(
         earlier, same = nearest(near.all, tip)
         lost = 0
         for finding in () if earlier is None else explain(
-            earlier.view, view, rule, kept=kept, show=show
+            earlier.view, view, rule, kept=kept, since=earlier.since, show=show
         ):  # fmt: skip
             loss = losses.setdefault(
                 (route, finding.cause), Loss(route=route, cause=finding.cause, shown=finding.shown)
@@ -126,7 +126,8 @@ def survey(
             loss.places[finding.place] += 1
             loss.firsts.append(finding.token)
             lost += finding.lost_tokens
-        near.add(tip, earlier if same else None)
+        since = kept_since(earlier, one.sent.at, rule)
+        near.add(replace(tip, since=since), earlier if same else None)
         found.requests += 1
         found.input_tokens += len(view.ids)
         found.as_sent_tokens += kept

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from router import Client
 from router.catalog import Catalog
 from router.errors import BadRequestError
 from router.transports.vllm.engine import AsyncEngineTransport, EngineTransport, engine_rows
@@ -118,3 +119,17 @@ def test_its_rows_are_a_catalogue(llm):
     assert endpoint["context_tokens"] == 2048
     assert endpoint["model"] == "smol-moe"
     assert endpoint["unpriced"]
+
+
+def test_a_client_of_it(llm):
+    """The host "engine": asked like any other, what was cached is seen, no price is none."""
+    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "Who am I?"}]
+    with Client(engine=llm, ledger=":memory:", environ={}) as client:
+        first, second = (
+            client.chat.completions.create(messages, max_tokens=4, temperature=0).route
+            for _ in range(2)
+        )
+    assert first.candidate == second.candidate == "smol-moe@engine"
+    assert second.usage.cache_read_tokens >= second.usage.input_tokens - 33
+    assert abs(second.forecast.cache_read_tokens - second.usage.cache_read_tokens) <= 32
+    assert second.cost is None

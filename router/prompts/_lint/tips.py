@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from router.prompts._lint.history import continues
 from router.prompts._lint.view import View
 from router.prompts.blocks import Chain
+from router.prompts.rule import CacheRule
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tip:
-    """A conversation's latest request, and its prompt as blocks."""
+    """A conversation's latest request, its prompt as blocks, and since when there are any like it
+    (None: not known).
+    """
 
     view: View
     chain: Chain
+    since: datetime | None = None
 
     @property
     def place(self) -> tuple[str, str, str]:
         """Where its prompt is cached: model, host, salt."""
         sent = self.view.sent
         return sent.model, sent.host, sent.salt
+
+
+def kept_since(near: Tip | None, at: datetime | None, rule: CacheRule) -> datetime | None:
+    """Since when a host has prompts like the one sent at `at`, which was compared with `near`."""
+    if near is None or near.since is None or at is None or near.view.sent.at is None:
+        return at
+    idle = (at - near.view.sent.at).total_seconds()
+    return at if rule.lives_seconds is not None and idle > rule.lives_seconds else near.since
 
 
 class Tips:

@@ -94,8 +94,8 @@ class EngineTransport:
     def _answer(self, call: Call) -> dict[str, Any]:
         try:
             arguments = arguments_of(call, self._defaults, raw=self._parsers.reads_tools(call))
-        except (TypeError, ValueError) as error:
-            return _error(400, str(error))
+        except Exception as error:  # noqa: BLE001 - see below
+            return _failure(error)
         if not self._lock.acquire(timeout=call.timeout):
             raise ProviderTimeoutError(
                 f"the engine was busy for {call.timeout:.1f} s", candidate=call.candidate.name
@@ -104,9 +104,7 @@ class EngineTransport:
             # The last one: what an interrupted call left behind may come first.
             return self._body(call, self._llm.chat(use_tqdm=False, **arguments)[-1])
         except Exception as error:  # noqa: BLE001 - whatever an engine raises becomes one of ours
-            if _refuses(error):
-                return _error(400, str(error))
-            return _error(500, f"the engine failed ({type(error).__name__})")
+            return _failure(error)
         finally:
             self._lock.release()
 
@@ -215,11 +213,13 @@ def _facts(llm: Any) -> tuple[str, int]:
     return served, int(context)
 
 
-def _refuses(error: Exception) -> bool:
-    """Whether the request is at fault: vLLM's own kind for that, in older versions plain ones."""
+def _failure(error: Exception) -> dict[str, Any]:
+    """What a server would answer: 400 where the request is at fault, 500 for all else.
+
+    vLLM has a kind of its own for the former, which is no ValueError; older versions have none.
+    """
     ours = any(kind.__name__ == "VLLMClientError" for kind in type(error).__mro__)
-    return ours or isinstance(error, (TypeError, ValueError))
-
-
-def _error(code: int, message: str) -> dict[str, Any]:
-    return {"error": {"message": message, "code": code}}
+    if ours or isinstance(error, (TypeError, ValueError)):
+        return {"error": {"message": str(error), "code": 400}}
+    what = f"the engine failed ({type(error).__name__})"
+    return {"error": {"message": what, "code": 500}}
