@@ -29,7 +29,7 @@ from router.limits import amount_for, lost_cost, lost_tokens
 from router.loss import after_failure
 from router.places import Pick
 from router.prompts.blocks import Chain, chain_of
-from router.prompts.text import tagged_route
+from router.prompts.text import traffic_of
 from router.purses import holds_of
 from router.services import Services
 from router.streamed import StreamClosed, streamed
@@ -261,7 +261,7 @@ def _lost(
     if services.drift is None or candidate.kind == "replay":
         return None
     return services.drift.seen(
-        tagged_route(request.tags),
+        traffic_of(request.tags, request.messages, request.tools),
         request,
         pick.chain,
         pick.rule,

@@ -221,9 +221,6 @@ def test_little_of_the_time_is_spent_on_it(monkeypatch):
     assert (first.cause, len(compared)) == (causes.TIMESTAMP, 1)
     again = ask(drift, "He", system=f"12:32\n{RULES}")
     assert (again, len(compared)) == (first, 1)
-    other = ask(drift, "Hu", system="Another head. " * 40)
-    assert len(compared) == 1
-    assert other is None or other == first
     times[0] += 2.0
     assert ask(drift, "Ha", system=f"12:33\n{RULES}").cause == causes.TIMESTAMP
     assert len(compared) == 2

@@ -5,7 +5,7 @@ import pytest
 
 from classifiers.prompt import Prompt
 from router.errors import InvalidRequestError
-from router.prompts.text import check_messages, message_text, prompt_of, scored_text
+from router.prompts.text import check_messages, message_text, prompt_of, scored_text, traffic_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 USER = {"role": "user", "content": "Hi"}
@@ -134,3 +134,18 @@ def test_the_route_of_a_prompt(tags, route):
         prompt_of([{"role": "system", "content": c}, USER]).route for c in ("a", "a", "b")
     }
     assert len(templates) == 2
+
+
+def test_kinds_of_traffic():
+    """A tag names it; else its tools and the end of its system prompt do, whatever comes first."""
+    rules = "Answer kindly, and cite the terms. " * 20
+
+    def kind(head, *names, **tags):
+        tools = [{"type": "function", "function": {"name": name}} for name in names]
+        return traffic_of(tags, [{"role": "system", "content": head}, USER], tools)
+
+    assert kind("a", route="r") == "route=r"
+    assert kind(f"It is 12:30. {rules}") == kind(f"It is 12:31. {rules}")
+    assert kind(rules, "b", "a") == kind(rules, "a", "b") != kind(rules, "a")
+    assert kind(rules) != kind("Be brief.")
+    assert kind(rules + "Case 7") == kind(rules + "Case 8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from classifiers.prompt import Prompt
 from router.errors import InvalidRequestError
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
+_TAIL = 200
+"""Characters at the end of a system prompt by which it is known."""
 _ROUTES = ("route", "feature", "task")
 """Tags that name a kind of traffic, the first that is there counts."""
 
@@ -95,6 +98,23 @@ def prompt_of(
         route=_route(tags or {}, system),
         effort=effort.lower() if isinstance(effort, str) else "",
     )
+
+
+def traffic_of(
+    tags: Mapping[str, str],
+    messages: Sequence[Mapping[str, Any]],
+    tools: Sequence[Mapping[str, Any]],
+) -> str:
+    """The kind of traffic by its tag, else by its tools and how its system prompt ends.
+
+    Digits do not count, and what changes by itself stands in front more often than at the end.
+    """
+    if tagged := tagged_route(tags):
+        return tagged
+    system = next((message_text(m) for m in messages if m["role"] in {"system", "developer"}), "")
+    names = sorted(str((tool.get("function") or tool).get("name")) for tool in tools)
+    said = "\n".join((*names, re.sub(r"\d+", "", system[-_TAIL:])))
+    return "head:" + hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def tagged_route(tags: Mapping[str, str]) -> str:
