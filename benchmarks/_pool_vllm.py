@@ -87,10 +87,10 @@ class Talks:
 
     rate: float
     seconds: float
-    groups: int = 6
-    head: int = 420
-    user: int = 40
-    answer: int = 12
+    groups: int = 8
+    head: int = 900
+    user: int = 30
+    answer: int = 8
     turns: int = 3
     think: float = 1.0
 

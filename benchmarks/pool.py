@@ -34,10 +34,10 @@ def main() -> None:
     parser.add_argument("--vllm", type=Path, help="a virtual environment with vLLM")
     parser.add_argument("--model", type=Path, help="the directory of a small model")
     parser.add_argument("--kill", action="store_true", help="kill one of two in mid-run")
-    parser.add_argument("--rate", type=float, default=1.0, help="conversations a second")
+    parser.add_argument("--rate", type=float, default=2.0, help="conversations a second")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each run")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--blocks", type=int, default=128, help="of 32 tokens, in each server")
+    parser.add_argument("--blocks", type=int, default=160, help="of 32 tokens, in each server")
     parser.add_argument("--port", type=int, default=18400)
     given = parser.parse_args()
     if given.vllm is None:

@@ -84,6 +84,8 @@ class ClientArguments(TypedDict, total=False):
     cache: ResponseCache | str | Path | None
     """A directory, or a `ResponseCache`: the same request is answered once and then for nothing.
     None by default."""
+    engine: Any
+    """A `vllm.LLM` in this process: the host "engine", beside those over HTTP."""
     now: Callable[[], datetime]
     """The clock: an aware instant in UTC."""
     environ: Mapping[str, str] | None

@@ -76,6 +76,7 @@ class Core:
         on_warning: Callable[[BudgetWarning], Any] | None = None,
         on_ledger_error: OnLedgerError = "deny",
         cache: ResponseCache | str | Path | None = None,
+        engine: Any = None,
         now: Callable[[], datetime] = utcnow,
         environ: Mapping[str, str] | None = None,
     ) -> None:
@@ -98,8 +99,9 @@ class Core:
         self.tags = dict(tags or {})
         self.timeout, self.max_retries = timeout, max_retries
         self.now = now
+        self.engine = engine
         self.portfolio = Portfolio(
-            catalog_of(catalog),
+            catalog_of(catalog, engine),
             self.access,
             hosts=names_of(hosts),
             names=names_of(candidates),

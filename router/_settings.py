@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 from router._arguments import CatalogSource
@@ -12,15 +13,20 @@ from router.errors import ConfigError
 from router.scoring import Scorer
 
 
-def catalog_of(given: Catalog | CatalogSource | Sequence[CatalogSource] | None) -> Catalog:
-    """The catalogue that was handed in, or the shipped one under these overlays."""
-    if isinstance(given, Catalog):
-        return given
-    if given is None:
-        return Catalog.default()
+def catalog_of(
+    given: Catalog | CatalogSource | Sequence[CatalogSource] | None, engine: Any = None
+) -> Catalog:
+    """The catalogue that was handed in, or the shipped one, with engine and overlays."""
+    shipped = given if isinstance(given, Catalog) else Catalog.default()
+    if engine is not None:
+        from router.transports.vllm.engine import engine_rows
+
+        shipped = shipped.overlay(engine_rows(engine, shipped))
+    if given is None or isinstance(given, Catalog):
+        return shipped
     if isinstance(given, (str, Path, Mapping)):
-        return Catalog.default().overlay(given)
-    return Catalog.default().overlay(*given)
+        return shipped.overlay(given)
+    return shipped.overlay(*given)
 
 
 def check_kinds(policy: object, ledger: object, catalog: object, *mappings: object) -> None:

@@ -55,7 +55,7 @@ class Client(BaseClient):
         if inspect.iscoroutinefunction(settings.get("on_warning")):
             raise ConfigError("on_warning: only AsyncClient awaits a listener; pass a function")
         super().__init__(**settings)
-        self._transport = transport or sync_transport(self._core.access)
+        self._transport = transport or sync_transport(self._core.access, self._core.engine)
         self._sleep: Callable[[float], None] = time.sleep
         self.chat = Chat(self._create)
 

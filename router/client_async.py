@@ -41,7 +41,7 @@ class AsyncClient(BaseClient):
         self, *, transport: AsyncTransport | None = None, **settings: Unpack[ClientArguments]
     ) -> None:
         super().__init__(**settings)
-        self._transport = transport or async_transport(self._core.access)
+        self._transport = transport or async_transport(self._core.access, self._core.engine)
         self._executor = _ledger_thread()
         self._pid = os.getpid()
         self.chat = AsyncChat(self._create)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from wire import CUT, STALL, Answer
+from wire import CUT, STALL, Answer, Wire
 from wire_bodies import vllm_models
 
 from router.cli import main
@@ -40,6 +40,23 @@ SOUND = {
     "load": SSE,
     "/load": json_answer({"server_load": 1}),
 }
+
+
+class Telling(Wire):
+    """Also says how it is, where that is scripted."""
+
+    def take(self, seen):
+        if seen.path.endswith("/metrics") and self._script[seen.path]:
+            self.seen.append(seen)
+            return self._script[seen.path].popleft()
+        return super().take(seen)
+
+
+@pytest.fixture
+def wire():
+    with Telling() as server:
+        yield server
+    assert not server.unscripted
 
 
 @pytest.fixture

@@ -43,7 +43,15 @@ __all__ = [
 
 Mode = Literal["chat", "thinking"]
 Kind = Literal[
-    "openai", "vllm", "sglang", "ollama", "llamacpp", "replay", "reference", "unsupported"
+    "openai",
+    "vllm",
+    "sglang",
+    "ollama",
+    "llamacpp",
+    "engine",
+    "replay",
+    "reference",
+    "unsupported",
 ]
 
 

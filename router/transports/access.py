@@ -98,7 +98,7 @@ class Access:
 
     def missing(self, host: str, target: Reachable) -> str | None:
         """The environment variable that must be set before this host can be used, or None."""
-        if target.kind == "replay":
+        if target.kind in {"replay", "engine"}:
             return None
         if self.base_url(host, target) is None:
             return target.base_url_env or f"base_urls[{host!r}]"
