@@ -88,7 +88,7 @@ class Talks:
     rate: float
     seconds: float
     groups: int = 8
-    head: int = 900
+    head: int = 1200
     user: int = 30
     answer: int = 8
     turns: int = 3
@@ -143,7 +143,7 @@ def run(client: Client, talks: Talks, name: str, seed: int, *, streams: float = 
 
 
 def _talk(client, talks, name, draws, ran, began, streams):
-    group = min(int(draws.paretovariate(0.8)) - 1, talks.groups - 1)
+    group = draws.randrange(talks.groups)
     head = random.Random(f"{name}/{group}")
     messages = [{"role": "system", "content": _words(head, talks.head)}]
     stream = draws.random() < streams

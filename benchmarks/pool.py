@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--vllm", type=Path, help="a virtual environment with vLLM")
     parser.add_argument("--model", type=Path, help="the directory of a small model")
     parser.add_argument("--kill", action="store_true", help="kill one of two in mid-run")
-    parser.add_argument("--rate", type=float, default=2.0, help="conversations a second")
+    parser.add_argument("--rate", type=float, default=3.5, help="conversations a second")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each run")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--blocks", type=int, default=160, help="of 32 tokens, in each server")
@@ -135,7 +135,7 @@ def compared(both, talks: Talks, rounds: int) -> None:
 
 
 def killed(both, talks: Talks, _rounds: int) -> None:
-    """Kill one at a third of the run, start it again at half; half of the calls are streams."""
+    """Kill one at a fifth of the run, start it at a quarter; half of the calls are streams."""
     victim, marks = both[0], {}
     with client_of(both) as client:
         run(client, replace(talks, seconds=5.0), "warm-up", 0)
@@ -143,12 +143,12 @@ def killed(both, talks: Talks, _rounds: int) -> None:
         began = time.monotonic()
 
         def disturb():
-            time.sleep(talks.seconds / 3)
+            time.sleep(talks.seconds / 5)
             victim.kill()
             marks["killed"] = time.monotonic() - began
             _until(lambda: _status(pool, victim.url) == "down")
             marks["seen"] = time.monotonic() - began
-            time.sleep(max(0.0, talks.seconds / 2 - (time.monotonic() - began)))
+            time.sleep(max(0.0, talks.seconds / 4 - (time.monotonic() - began)))
             victim.start()
             marks["started"] = time.monotonic() - began
             victim.ready()

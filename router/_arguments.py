@@ -56,7 +56,7 @@ class ClientArguments(TypedDict, total=False):
     else a file in the user's state directory."""
     keys: Mapping[str, str] | None
     """API keys by host, instead of the environment's."""
-    base_urls: Mapping[str, str] | None
+    base_urls: Mapping[str, str | Sequence[str]] | None
     """Base URLs by host, instead of the catalogue's or the environment's."""
     tags: Mapping[str, str] | None
     """Tags of every request: what budgets are scoped by and reports are grouped by."""

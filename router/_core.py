@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from router._arguments import (
     request_from,
 )
 from router._clock import utcnow
+from router._locks import forkable_again
 from router._settings import catalog_of, check_kinds, check_verifier, loaded, names_of
 from router._upkeep import Upkeep
 from router.budgets.warning import BudgetWarning
@@ -64,7 +64,7 @@ class Core:
         budgets: BudgetLike | Sequence[BudgetLike] | None = (),
         ledger: Ledger | str | Path | None = None,
         keys: Mapping[str, str] | None = None,
-        base_urls: Mapping[str, str] | None = None,
+        base_urls: Mapping[str, str | Sequence[str]] | None = None,
         tags: Mapping[str, str] | None = None,
         timeout: float = 600.0,
         max_retries: int = 2,
@@ -127,7 +127,7 @@ class Core:
         self.budget_desk = Budgets(self.budgets, lambda: self.ledger, self.tags, now)
         self._services: Services | None = None
         self._closed = False
-        self._lock = threading.RLock()
+        self._lock = forkable_again(self)
 
     @property
     def ledger(self) -> Ledger:

@@ -10,21 +10,28 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any, Protocol
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
-_owners: WeakSet[Any] = WeakSet()
+_owners: WeakKeyDictionary[Any, Callable[[], Any]] = WeakKeyDictionary()
 
 
 def forkable(owner: Any) -> threading.Lock:
     """A lock for `owner._lock`, which a forked child replaces by one of its own."""
-    _owners.add(owner)
+    _owners[owner] = threading.Lock
     return threading.Lock()
 
 
+def forkable_again(owner: Any) -> threading.RLock:
+    """The same for a lock that its thread may take again."""
+    _owners[owner] = threading.RLock
+    return threading.RLock()
+
+
 def _after_fork() -> None:
-    for owner in list(_owners):
-        owner._lock = threading.Lock()
+    for owner, lock in list(_owners.items()):
+        owner._lock = lock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -91,7 +91,9 @@ class Upkeep:
             (pool.undrain if again else pool.drain)(url.rstrip("/"))
 
     def close(self) -> None:
-        """Stop watching."""
+        """Stop watching, and showing."""
+        if self.pools:
+            self._telemetry.pools(tuple)
         if self._watcher is not None:
             self._watcher.close()
 

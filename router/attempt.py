@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from router.catalog import Candidate
@@ -19,7 +19,6 @@ from router.charge import (
 from router.dispatch import outcome_of
 from router.effects import Effect, Release, Reserve, Send, Settle
 from router.errors import (
-    InvalidRequestError,
     LedgerError,
     RouterError,
     UsageError,
@@ -27,14 +26,13 @@ from router.errors import (
 from router.ledgers import Record, Reservation, Settlement
 from router.limits import amount_for, lost_cost, lost_tokens
 from router.loss import after_failure
-from router.places import Pick
-from router.prompts.blocks import Chain, chain_of
-from router.prompts.text import traffic_of
+from router.noted import lost_to_cache, note_cached
+from router.prompts.blocks import Chain
 from router.purses import holds_of
 from router.services import Services
 from router.streamed import StreamClosed, streamed
 from router.types import Attempt, Call, Reply, Request, Route, Usage
-from router.usage import tells_cache, usage_in
+from router.usage import usage_in
 from router.watch import watch
 
 if TYPE_CHECKING:
@@ -75,6 +73,13 @@ def attempt(
     forecast = route.forecasts[candidate.name]
     now, began = services.now(), services.monotonic()
     pick = services.places.pick(candidate, request, chain, now, avoid)
+    visit = services.places.begin(  # at once: whoever picks next must see it
+        pick,
+        now,
+        input_tokens=forecast.input_tokens,
+        stream=request.stream,
+        lasts=seconds_left,
+    )
     holds = tuple(
         replace(hold, amount=amount_for(hold, forecast))
         for hold in holds_of(services.budgets, request, candidate, now)
@@ -96,20 +101,21 @@ def attempt(
         amount=lost_cost(holds, forecast),
         tokens=lost_tokens(holds, forecast),
         holds=holds,
-        record=_record(request, candidate, route, _lost(request, services, candidate, pick, now)),
+        record=_record(
+            request, candidate, route, lost_to_cache(request, services, candidate, pick, now)
+        ),
     )
     # The forecast's ceiling covers the prices until then, so nothing is billed at a later one's.
     until = route.started_at + timedelta(seconds=request.timeout)
     try:
         yield Reserve(reservation)
     except (RouterError, GeneratorExit):
+        services.places.failed(visit)
         raise
     except BaseException as error:  # interrupted: it may have been made all the same
+        services.places.failed(visit)
         yield Release(reservation.id, services.now(), outcome_of(error))
         raise
-    visit = services.places.begin(
-        pick, now, input_tokens=forecast.input_tokens, stream=request.stream
-    )
     observed = services.telemetry.begin(call, forecast, route.decision.policy)
     reply: Reply | None = None
     try:
@@ -169,14 +175,6 @@ def attempt(
     bill = bill_of(call, services, reservation, until, came)
     spend = priced(usage, call, services, bill)
     notes = bill.notes
-    raw = stream.raw if reply is None else usage_in(reply.body)
-    services.places.answered(
-        visit,
-        usage,
-        services.now(),
-        told=tells_cache(raw),
-        whole=_whole(call, pick, services, stream, reply),
-    )
     try:
         yield Settle(
             reservation.id,
@@ -192,6 +190,7 @@ def attempt(
         # The answer is paid for: hand it over. The reservation stands until it is swept, so the
         # budget errs on the safe side.
         notes += (f"the ledger could not settle, so the reservation stands: {error}",)
+    note_cached(call, visit, usage, services, stream, reply)
     yield from watch(holds, services)
     services.telemetry.end(
         observed,
@@ -209,6 +208,7 @@ def attempt(
         cost=spend if spend.rates_id else None,
         finish_reason=finish_reason,
     )
+    raw = stream.raw if reply is None else usage_in(reply.body)
     return Ended(reply, done, notes, _fault(raw, usage, call, services))
 
 
@@ -228,52 +228,7 @@ def _fault(raw: Any, usage: Usage, call: Call, services: Services) -> UsageError
     return None
 
 
-def _whole(
-    call: Call, pick: Pick, services: Services, stream: Stream, reply: Reply | None
-) -> Chain | None:
-    """The prompt with its answer, as the next turn would send it, where the host keeps answers.
-
-    Reasoning is not sent again, so that the next prompt parts from this one where it began.
-    """
-    request = call.request
-    if not pick.rule.holds_output or call.candidate.mode == "thinking":
-        return None
-    message: Mapping[str, Any] = {"role": "assistant", "content": "".join(stream.said)}
-    if reply is not None:
-        message = reply.body["choices"][0].get("message") or {}
-    if not message.get("content") and not message.get("tool_calls"):
-        return None
-    try:
-        ids = services.read_input(
-            (*request.messages, message),
-            tools=request.tools or None,
-            response_format=request.response_format,
-        )
-    except InvalidRequestError:
-        return None
-    return chain_of(ids)
-
-
-def _lost(
-    request: Request, services: Services, candidate: Candidate, pick: Pick, now: datetime
-) -> Finding | None:
-    """What of its cache this prompt gives away, against those of its route before it."""
-    if services.drift is None or candidate.kind == "replay":
-        return None
-    return services.drift.seen(
-        traffic_of(request.tags, request.messages, request.tools),
-        request,
-        pick.chain,
-        pick.rule,
-        now,
-        place=candidate.endpoint,
-        salt=pick.salt,
-        thinking=candidate.mode == "thinking",
-        expected=pick.expected.held,
-    )
-
-
-def _record(request: Request, candidate: Candidate, route: Route, lost: Finding | None) -> Record:
+def _record(request: Request, candidate: Candidate, route: Route, given: Finding | None) -> Record:
     forecast = route.forecasts[candidate.name]
     return Record(
         request_id=request.id,
@@ -290,6 +245,6 @@ def _record(request: Request, candidate: Candidate, route: Route, lost: Finding 
         forecast_quality=round(forecast.quality, 6),
         propensity=route.decision.propensities.get(candidate.name, 1.0),
         forecast_cache_read_tokens=forecast.cache_read_tokens,
-        cache_lost_tokens=0 if lost is None else lost.lost_tokens,
-        cache_lost_to="" if lost is None else lost.cause,
+        cache_lost_tokens=0 if given is None else given.lost_tokens,
+        cache_lost_to="" if given is None else given.cause,
     )

@@ -6,6 +6,8 @@ them, threads here or tasks in `batch_async.py`, follows one queue (`prompts.war
 
 from __future__ import annotations
 
+import inspect
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -28,6 +30,8 @@ T = TypeVar("T")
 Seen: TypeAlias = Callable[[int, Any], Any]
 """Told the position and the answer, or error, of each request as it comes."""
 
+_log = logging.getLogger("router")
+
 _WORTH = 256
 """Tokens that must be shared for others to wait: less saves too little for an answer's time."""
 _MOST = 1024
@@ -35,7 +39,10 @@ _MOST = 1024
 
 
 def checked(
-    given: Iterable[Any], make: Callable[[Any, Mapping[str, Any]], Request], concurrency: Any
+    given: Iterable[Any],
+    make: Callable[[Any, Mapping[str, Any]], Request],
+    concurrency: Any,
+    seen: Any = None,
 ) -> list[Request]:
     """The requests of a batch: lists of messages, or mappings of arguments with "messages".
 
@@ -50,6 +57,10 @@ def checked(
         raise InvalidRequestError(
             f"concurrency: expected a whole number from 1 to {_MOST:,}, got {concurrency!r}",
             param="concurrency",
+        )
+    if not (seen is None or callable(seen)):
+        raise InvalidRequestError(
+            f"on_answer: expected a function, got {type(seen).__name__}", param="on_answer"
         )
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
         raise InvalidRequestError(
@@ -130,8 +141,10 @@ def run(
 ) -> list[T | Exception]:
     """What `answer` returns for each position, or the error that it raised, in threads.
 
-    An interrupt starts nothing more and is raised when what is under way has ended.
+    An interrupt starts nothing more and is raised when what is under way has ended, with
+    `answers`; see `with_answers`.
     """
+    total = len(queue)
     results: dict[int, T | Exception] = {}
     fatal: list[BaseException] = []
     turn = threading.Condition()
@@ -156,27 +169,46 @@ def run(
                 except Exception as error:  # noqa: BLE001 - one that fails is not to lose others
                     made = error
                 results[at] = made
-                if seen is not None:
-                    seen(at, made)
+                if seen is not None and inspect.iscoroutine(waits := told(seen, at, made)):
+                    waits.close()
+                    _log.error("on_answer: only AsyncClient awaits a listener")
             except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
                 fatal.append(error)
             with turn:
                 queue.done(at, clock(), rule, sent=sent)
                 turn.notify_all()
 
-    workers = min(concurrency, len(queue)) or 1
-    with ThreadPoolExecutor(workers, thread_name_prefix="centroute-batch") as threads:
-        under_way = [threads.submit(copy_context().run, work) for _ in range(workers)]
-        try:
-            wait(under_way)
-        except BaseException as error:
-            with turn:
-                fatal.append(error)
-                turn.notify_all()
-            raise
-    if fatal:
-        raise fatal[0]
-    return [results[at] for at in range(len(results))]
+    workers = min(concurrency, total) or 1
+    try:
+        with ThreadPoolExecutor(workers, thread_name_prefix="centroute-batch") as threads:
+            try:
+                wait([threads.submit(copy_context().run, work) for _ in range(workers)])
+            except BaseException as error:
+                fatal.append(error)  # before all else: it is what keeps threads from going on
+                with turn:
+                    turn.notify_all()
+                raise
+        if fatal:
+            raise fatal[0]
+    except BaseException as error:
+        with_answers(error, results, total)
+        raise
+    return [results[at] for at in range(total)]
+
+
+def told(seen: Seen, position: int, made: object) -> Any:
+    """What the listener returns; its errors are logged, for they must not cost an answer."""
+    try:
+        return seen(position, made)
+    except Exception:  # noqa: BLE001 - a listener is anybody's code
+        _log.exception("on_answer failed")
+        return None
+
+
+def with_answers(error: BaseException, results: Mapping[int, object], total: int) -> None:
+    """Give what ends a batch early the `answers` that came, None where none did: they are paid."""
+    vars(error)["answers"] = [results.get(at) for at in range(total)]
+    error.add_note(f"{len(results)} of {total} answers came before; .answers holds them")
 
 
 def _least(candidates: Sequence[Candidate]) -> int | None:

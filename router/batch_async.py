@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from router.batch import Seen
+from router.batch import Seen, told, with_answers
 from router.prompts.rule import CacheRule
 from router.prompts.warmup import Queue
 
 T = TypeVar("T")
+_log = logging.getLogger("router")
 
 
 async def run_async(
@@ -25,15 +27,16 @@ async def run_async(
 ) -> list[T | Exception]:
     """What `answer` returns for each position, or the error that it raised, in tasks.
 
-    Cancelled, it cancels what is under way, and ends when that is settled.
+    Cancelled, it cancels what is under way, and ends when that is settled; what it raises then
+    has `answers`; see `with_answers`.
     """
+    total = len(queue)
     results: dict[int, T | Exception] = {}
-    fatal: list[Exception] = []
     changed = asyncio.Event()
 
     async def work() -> None:
         nonlocal changed
-        while len(queue) and not fatal:
+        while len(queue):
             now = clock()
             at = queue.take(now)
             if at is None:
@@ -53,20 +56,27 @@ async def run_async(
             queue.done(at, clock(), rule, sent=sent)
             changed.set()
             changed = asyncio.Event()
-            try:
-                if seen is not None and inspect.isawaitable(told := seen(at, made)):
-                    await told
-            except Exception as error:  # noqa: BLE001 - raised when what is under way has ended
-                fatal.append(error)
+            if seen is not None:
+                await _told(seen, at, made)
 
-    tasks = [asyncio.create_task(work()) for _ in range(min(concurrency, len(queue)))]
+    tasks = [asyncio.create_task(work()) for _ in range(min(concurrency, total))]
     try:
-        await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            await asyncio.gather(*tasks)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+    except BaseException as error:
+        with_answers(error, results, total)
         raise
-    if fatal:
-        raise fatal[0]
-    return [results[at] for at in range(len(results))]
+    return [results[at] for at in range(total)]
+
+
+async def _told(seen: Seen, position: int, made: object) -> None:
+    try:
+        if inspect.isawaitable(waits := told(seen, position, made)):
+            await waits
+    except Exception:  # noqa: BLE001 - a listener is anybody's code
+        _log.exception("on_answer failed")

@@ -52,8 +52,7 @@ class Client(BaseClient):
         self, *, transport: Transport | None = None, **settings: Unpack[ClientArguments]
     ) -> None:
         _refuse_awaiting(settings.get("verify"))
-        if inspect.iscoroutinefunction(settings.get("on_warning")):
-            raise ConfigError("on_warning: only AsyncClient awaits a listener; pass a function")
+        _refuse_awaiting(settings.get("on_warning"), "on_warning", "a listener")
         super().__init__(**settings)
         self._transport = transport or sync_transport(self._core.access, self._core.engine)
         self._sleep: Callable[[float], None] = time.sleep
@@ -117,20 +116,25 @@ class Client(BaseClient):
         error in the list. They are sent in the order that shares prefixes. Where a host needs an
         answer, and time, before a prefix can be read from its cache, one goes first, and those
         that share with it wait; `warm=False` sends them at once. `on_answer(position, answer)` is
-        called as each comes. An interrupt starts nothing more, and is raised when what is under
-        way has been settled.
+        called as each comes, in the worker threads, several at once; what it raises is logged.
+
+        An interrupt starts nothing more, and is raised when what is under way has been settled:
+        its `answers` are those that came, in the order given, None where there is none.
 
         Raises:
             RouterError: before anything is sent; a note says which request.
         """
         self._core.check_open()
         _refuse_awaiting(verify)
-        asked = checked(requests, self._job_request(arguments), concurrency)
+        _refuse_awaiting(on_answer, "on_answer", "a listener")
+        asked = checked(requests, self._job_request(arguments), concurrency, on_answer)
         services = self._core.services_for(budget, verify, spending=True)
 
         def answer(position: int) -> tuple[ChatCompletion, CacheRule | None]:
-            made = self._answer(asked[position], services)
-            return made, rule_of(made.route, services)
+            # Taken for each: a long batch outlives the prices that it began with.
+            current = self._core.services_for(budget, verify, spending=True)
+            made = self._answer(asked[position], current)
+            return made, rule_of(made.route, current)
 
         return run(
             lined_up(asked, services, warm=warm),
@@ -191,6 +195,6 @@ class Client(BaseClient):
             error.add_note(f"closing the client: {failed}")
 
 
-def _refuse_awaiting(verify: object) -> None:
-    if inspect.iscoroutinefunction(verify):
-        raise ConfigError("verify: only AsyncClient awaits a verifier; pass a plain function")
+def _refuse_awaiting(given: object, name: str = "verify", what: str = "a verifier") -> None:
+    if inspect.iscoroutinefunction(given):
+        raise ConfigError(f"{name}: only AsyncClient awaits {what}; pass a plain function")

@@ -91,18 +91,22 @@ class AsyncClient(BaseClient):
         verify: VerifierLike = None,
         **arguments: Unpack[CallArguments],
     ) -> list[ChatCompletion | Exception]:
-        """Answer many requests; see `Client.batch`. `on_answer` may be a coroutine function.
+        """Answer many requests; see `Client.batch`.
 
-        Cancelled, it ends when what was under way has been settled.
+        `on_answer` is called on the event loop, and may be a coroutine function; a request's place
+        is taken until it has ended. Cancelled, the batch ends when what was under way has been
+        settled; the CancelledError has the `answers` that came.
         """
         self._core.check_open()
-        asked = checked(requests, self._job_request(arguments), concurrency)
+        asked = checked(requests, self._job_request(arguments), concurrency, on_answer)
         await self._prepare()
         services = self._core.services_for(budget, verify, spending=True)
 
         async def answer(position: int) -> tuple[ChatCompletion, CacheRule | None]:
-            made = await self._answer(asked[position], services)
-            return made, rule_of(made.route, services)
+            # Taken for each: a long batch outlives the prices that it began with.
+            current = self._core.services_for(budget, verify, spending=True)
+            made = await self._answer(asked[position], current)
+            return made, rule_of(made.route, current)
 
         return await run_async(
             await asyncio.to_thread(lined_up, asked, services, warm=warm),

@@ -76,12 +76,16 @@ class BaseClient:
         return tuple(self._core.portfolio.configured((model,), self._core.now()))
 
     def replicas(self) -> tuple[State, ...]:
-        """How each replica of one's own servers is: health, load, speed; see `State`."""
-        self._core.services()
+        """How each replica of one's own servers is: health, load, speed; see `State`.
+
+        None are known before the first request.
+        """
         return self._core.upkeep.states()
 
     def drain(self, url: str) -> None:
         """Give the replica at this base URL no new calls; those under way end.
+
+        Before the first request this asks one's servers what they serve.
 
         Raises:
             ConfigError: no replica has it.

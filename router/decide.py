@@ -26,6 +26,7 @@ from router.later import cheaper
 from router.limits import Unaffordable
 from router.money import to_usd
 from router.outlook import Forecast
+from router.places import DRAINED
 from router.prompts.blocks import chain_of
 from router.prompts.layout import arrange
 from router.prompts.text import prompt_of
@@ -84,14 +85,16 @@ def decide(
     )
     for candidate in candidates:
         tokens = services.places.input_tokens(candidate, chain)
-        bound = input_bound(candidate, tokens, input_bytes)
+        bound = input_bound(candidate, max(tokens, input_tokens), input_bytes)
         prices = horizon.prices(candidate, tokens, bound)
         hard = rooms.get(candidate.name, NO_LIMIT).priced
-        why = obstacle(candidate, request, tokens, prices.rates, hard=hard)
+        why = obstacle(candidate, request, input_tokens, prices.rates, hard=hard)
         if why is None and prices.rates is None and services.unpriced == "deny":
             why = Obstacle("price", _DENIED)
         if why is None and (reason := services.unfit(candidate, request)):
             why = Obstacle("unfit", reason)
+        if why is None and services.places.drained(candidate):
+            why = Obstacle("unfit", DRAINED)
         if why is None:
             priced.append((candidate, prices, tokens, bound))
         else:
@@ -146,7 +149,7 @@ def decide(
     if not forecasts:
         raise _too_little(short.values(), out)
     obstacles = {name: o.reason for name, o in out.items()}
-    warmest = max(warm.values())
+    warmest = max(warm[name] for name in forecasts)
     quotes = [
         quote
         for candidate, prices, *_ in priced

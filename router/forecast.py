@@ -128,7 +128,7 @@ def forecast(
         amounts = spent = output_costs(rates, input_tokens, cached, lengths, writes=writes)
         if prices.boundary is not None:
             straddles, late, note = _straddled(
-                prices, times, request.timeout, input_tokens, cached, lengths
+                prices, times, request.timeout, input_tokens, cached, lengths, writes=writes
             )
             if straddles is not None:
                 amounts = (*spent[:3], max(spent[3], late))
@@ -195,6 +195,8 @@ def _straddled(
     input_tokens: int,
     cached: int,
     lengths: Sequence[int],
+    *,
+    writes: bool,
 ) -> tuple[datetime | None, int, str]:
     """The first boundary that the call may cross to another price, the note on it, and the p90
     at the dearest of all prices that it may meet.
@@ -205,11 +207,15 @@ def _straddled(
     end = prices.now + timedelta(seconds=min(lasts, timeout))
     if before.decided_by == "start":
         return None, 0, ""
-    first = output_costs(before, input_tokens, cached, lengths)
+    first = output_costs(before, input_tokens, cached, lengths, writes=writes)
     crossed, most, note = None, first[3], ""
     while boundary is not None and boundary <= end:
         after = prices.at(boundary)
-        then = None if after is None else output_costs(after, input_tokens, cached, lengths)
+        then = (
+            None
+            if after is None
+            else output_costs(after, input_tokens, cached, lengths, writes=writes)
+        )
         # Another row may have the same price.
         if crossed is None and (then is None or (then[1], then[3]) != (first[1], first[3])):
             told = "unknown" if then is None else format_usd(then[1])

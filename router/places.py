@@ -5,18 +5,21 @@ A place is an endpoint ("model@host"), or one replica of it ("model@host#url").
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from router.catalog import Candidate
-from router.errors import ProviderError
+from router.errors import ConnectionFailedError, ProviderError
 from router.prompts.blocks import Chain
 from router.prompts.prefix import Expectation, PrefixIndex
 from router.prompts.rule import CacheRule
 from router.selfhost import Load
 from router.transports.vllm import Choice, Pool, Ticket, keys_of, place_of, trouble_of
 from router.types import Request, Usage
+
+DRAINED = "all its replicas are drained"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +66,28 @@ class Places:
         self._touch, self._load = touch, load
 
     def input_tokens(self, candidate: Candidate, chain: Chain) -> int:
-        """A prompt's tokens by the count of the candidate's host, as its answers showed it."""
-        if candidate.kind == "replay":
+        """A prompt's tokens: ours where that is its vocabulary, else as its answers showed."""
+        if candidate.kind == "replay" or candidate.tokenizer:
             return chain.tokens
         pool, endpoint = self.pools.get(candidate.host), candidate.endpoint
         places = [endpoint] if pool is None else [place_of(endpoint, url) for url in pool.urls]
-        return round(chain.tokens * self.index.scale(places))
+        tokens = round(chain.tokens * self.index.scale(places))
+        # An estimate refuses nothing: the host does, if it must.
+        return tokens if tokens < candidate.context_tokens else chain.tokens
+
+    def drained(self, candidate: Candidate) -> bool:
+        """Whether the application took all replicas of a candidate's host out of service."""
+        pool = self.pools.get(candidate.host)
+        return pool is not None and pool.drained
 
     def expected(self, candidate: Candidate, request: Request, chain: Chain, now: datetime) -> int:
         """Tokens that a candidate is expected to read from its cache: where it would go now."""
         if candidate.kind == "replay":
             return 0
-        return self.pick(candidate, request, chain, now).expected.tokens
+        try:
+            return self.pick(candidate, request, chain, now).expected.tokens
+        except ConnectionFailedError:
+            return 0
 
     def pick(
         self,
@@ -97,8 +110,9 @@ class Places:
                 return found.held
 
             choice = self._choice(pool, candidate, request, chain, salt, expected, avoid)
-            if choice is not None:
-                return seen[choice.url]
+            if choice is None:
+                raise ConnectionFailedError(DRAINED, candidate=candidate.name, billable=False)
+            return seen[choice.url]
         place = candidate.endpoint
         return Pick(place, rule, chain, salt, self.index.look(place, rule, chain, now, salt))
 
@@ -113,25 +127,27 @@ class Places:
         avoid: Collection[str],
     ) -> Choice | None:
         self._touch()
-        if len(pool.urls) == 1:
-            expected(pool.urls[0])
         return pool.choose(
             chain,
             salt,
             self.input_tokens(candidate, chain),
             expected,
-            keys=keys_of(request.messages, request.tools) if len(pool.urls) > 1 else (b"",),
+            keys=_Keys(request),
             model=candidate.model_id,
             avoid=avoid,
         )
 
-    def begin(self, pick: Pick, now: datetime, *, input_tokens: int, stream: bool) -> Visit:
-        """The call is on its way."""
+    def begin(
+        self, pick: Pick, now: datetime, *, input_tokens: int, stream: bool, lasts: float
+    ) -> Visit:
+        """The call is on its way; after `lasts` seconds it is over, even if nobody says so."""
         self.index.sent(pick.place, pick.rule, pick.chain, now, pick.salt)
         if pick.pool is None or pick.base_url is None:
             return Visit(pick, None)
         held = pick.expected.held
-        return Visit(pick, pick.pool.begin(pick.base_url, input_tokens, held, stream=stream))
+        pool = pick.pool
+        ticket = pool.begin(pick.base_url, input_tokens, held, stream=stream, lasts=lasts)
+        return Visit(pick, ticket)
 
     def first_token(self, visit: Visit) -> None:
         """The first token of a stream has come."""
@@ -139,7 +155,10 @@ class Places:
             visit.pick.pool.first_token(visit.ticket)
 
     def failed(self, visit: Visit, error: BaseException | None = None) -> None:
-        """The call failed, or (None) nobody waits for it any more. Idempotent."""
+        """The call failed, or (None) was never made, or nobody waits for it. Idempotent."""
+        pick = visit.pick
+        if error is None or (isinstance(error, ProviderError) and not error.billable):
+            self.index.failed(pick.place, pick.rule, pick.chain, pick.salt)
         if visit.ticket is not None and visit.pick.pool is not None:
             after = error.retry_after if isinstance(error, ProviderError) else None
             trouble = "" if error is None else trouble_of(error)
@@ -152,6 +171,8 @@ class Places:
         pool = self.pools.get(candidate.host)
         if pool is None or not trouble_of(error):
             return False
+        if error.billable and not candidate.self_hosted:
+            return False  # it may have been charged
         return pool.elsewhere(candidate.model_id, avoid)
 
     def answered(
@@ -172,19 +193,35 @@ class Places:
             )
         read = usage.cache_read_tokens if told else None
         if visit.ticket is not None and pick.pool is not None:
-            pick.pool.end(visit.ticket, cache_read_tokens=read)
+            pick.pool.end(visit.ticket, cache_read_tokens=read, output_tokens=usage.output_tokens)
         self.index.answered(
             pick.place,
             pick.rule,
             pick.chain,
             now,
             pick.salt,
-            input_tokens=usage.input_tokens,
+            input_tokens=0 if usage.estimated else usage.input_tokens,
             cache_read_tokens=read,
             expected=pick.expected,
             whole=whole,
             output_tokens=usage.output_tokens,
         )
+
+
+class _Keys(Sequence[bytes]):
+    """What names a request's conversation, worked out when it is asked for: seldom, and dear."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._found: tuple[bytes, ...] = ()
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: Any) -> Any:
+        if not self._found:
+            self._found = keys_of(self._request.messages, self._request.tools)
+        return self._found[index]
 
 
 def salt_of(rule: CacheRule, request: Request) -> str:

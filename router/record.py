@@ -147,6 +147,8 @@ def _leaving(quote: Quote, quotes: Sequence[Quote]) -> str:
     if quote.leaving * _TELLING < quote.cost or not quote.leaving:
         return ""
     warm = max(quotes, key=lambda q: q.cache_read_tokens)
+    if warm is quote or not warm.cache_read_tokens:
+        return ""
     return (
         f"; {format_usd(quote.leaving)} of it for leaving the cache of {warm.name} "
         f"({warm.cache_read_tokens:,} tokens)"

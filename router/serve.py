@@ -92,6 +92,7 @@ def serve(job: Job, names: Sequence[str]) -> Generator[Effect, Any, tuple[Candid
                 if after.action == "fallback":
                     break
                 retries += 1
+                avoid.clear()
                 yield Sleep(after.delay)
             else:
                 _remember(job, candidate, ended.attempt)

@@ -1,15 +1,22 @@
 """Calls through real clients to replicas: warm caches, failures, and what forecasts expect."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from calling import FixedScorer
 from replicas import Replica
 
 from router import AsyncClient, Budget, Client, cheapest
-from router.errors import ConfigError, ConnectionFailedError, ProviderError
+from router.errors import (
+    ConfigError,
+    ConnectionFailedError,
+    NoCandidateError,
+    ProviderError,
+)
 from router.testing import MockTransport, reply
 from router.tokens import count_messages
+from router.types import Reply, Usage
 
 WORDS = " ".join(f"word{n}" for n in range(600))
 HEAD = {"role": "system", "content": WORDS}
@@ -228,3 +235,123 @@ def test_leaving_a_warm_cache_shows_its_price():
         assert quotes["moe@one"].leaving == 0
         forced = client.plan(talk, model="moe@two", max_tokens=10)
         assert forced.forecast.cache_read_tokens == 0
+
+
+def test_drained_replicas_get_no_calls(two):
+    """Where all are drained the candidate is out, and says so; another one would be tried."""
+    with Client(**settings(two)) as client:
+        client.chat.completions.create([HEAD, question(0)], model="moe", max_tokens=10)
+        for replica in two:
+            client.drain(replica.url)
+        before = two[0].calls + two[1].calls
+        with pytest.raises(NoCandidateError, match="all its replicas are drained"):
+            client.chat.completions.create([HEAD, question(1)], model="moe", max_tokens=10)
+        assert two[0].calls + two[1].calls == before
+        assert [state.in_flight for state in client.replicas()] == [0, 0]
+
+
+def test_a_paid_call_that_may_be_charged_is_not_repeated(two):
+    """At a host that bills, other addresses are tried only where nothing was sent."""
+    rows = {
+        "model": [{"name": "moe"}],
+        "host": [{"name": "paid", "base_url": two[0].url}],
+        "endpoint": [_served()["endpoint"][0] | {"host": "paid"}],
+        "rate": [
+            {"endpoint": "moe@paid", "input": "1", "output": "1", "source": "s"}
+            | {"checked": "2026-11-22"}
+        ],
+    }
+    asked = settings(two, hosts="paid", catalog=rows, max_retries=0)
+    asked["base_urls"] = {"paid": [replica.url for replica in two]}
+    with Client(**asked) as client:
+        for replica in two:
+            replica.cut = "before"
+        with pytest.raises(ConnectionFailedError):
+            client.chat.completions.create([HEAD, question(0)], model="moe", max_tokens=10)
+        assert two[0].calls + two[1].calls == 1
+        two[0].cut = two[1].cut = ""
+        two[0].die()
+        for n in range(4):  # nothing listens at one of them: nothing was charged there
+            got = client.chat.completions.create([HEAD, question(n)], model="moe", max_tokens=10)
+            assert got.text == "Yes"
+
+
+def test_a_burst_is_spread(two):
+    """Tasks that are started at once see each other, though none was answered yet."""
+    for replica in two:
+        replica.pause = 0.2
+
+    async def run():
+        async with AsyncClient(**settings(two)) as client:
+            await asyncio.gather(
+                *(
+                    client.chat.completions.create(
+                        [{"role": "user", "content": f"{n} {WORDS}"}], model="moe", max_tokens=5
+                    )
+                    for n in range(24)
+                )
+            )
+
+    asyncio.run(run())
+    assert min(two[0].calls, two[1].calls) >= 6
+
+
+def test_short_prompts_say_nothing_of_a_vocabulary():
+    """A template's own tokens are added, not multiplied: a hard limit holds after "Hi"."""
+    long = [{"role": "user", "content": WORDS * 4}]
+    tokens = count_messages(long)
+    for told in (1, 4, 30, 250):
+        transport = MockTransport(reply("Yes", input_tokens=told, output_tokens=1))
+        with Client(
+            transport=transport,
+            keys={"deepinfra": "k"},
+            hosts="deepinfra",
+            ledger=":memory:",
+            scorer=FixedScorer(),
+        ) as client:
+            client.chat.completions.create(
+                [{"role": "user", "content": "Hi"}], model="deepseek-v3.2@deepinfra"
+            )
+            forecast = client.plan(long, model="deepseek-v3.2@deepinfra").forecast
+        assert forecast.input_tokens == tokens
+        assert forecast.tokens_ceiling >= tokens + forecast.max_tokens
+
+
+def test_no_count_of_a_host_shuts_it_out():
+    """A foreign count is an estimate: it neither refuses a prompt nor lowers its worst case."""
+    answers = [reply("Yes", input_tokens=9_000, output_tokens=1)] * 3
+    rows = other_hosts()
+    rows["endpoint"] = [row | {"context_tokens": 5_000} for row in rows["endpoint"]]
+    with Client(
+        transport=MockTransport(*answers),
+        catalog=rows,
+        hosts=["one", "two"],
+        ledger=":memory:",
+        scorer=FixedScorer(),
+    ) as client:
+        talk = [HEAD, question(0)]
+        for _ in range(2):
+            client.chat.completions.create(talk, model="moe@one", max_tokens=10)
+        forecast = client.plan(talk, model="moe@one", max_tokens=10).forecast
+        assert forecast.input_tokens >= count_messages(talk)
+        assert forecast.tokens_ceiling >= count_messages(talk) + 10
+
+
+class Odd:
+    """A transport of one's own whose answers lack what ours always have."""
+
+    def send(self, call):
+        return Reply(body={"id": "x"}, usage=Usage(input_tokens=9, output_tokens=1))
+
+    def close(self):
+        """Nothing to close."""
+
+
+def test_an_odd_answer_is_settled(two):
+    """What is noted for the cache never costs an answer, or leaves it unsettled."""
+    with Client(**settings(two), transport=Odd()) as client:
+        with suppress(ValueError):  # it has no choices to show
+            client.chat.completions.create([HEAD, question(0)], model="moe", max_tokens=10)
+        (entry,) = client._core.ledger.entries()
+        assert (entry.kind, entry.outcome) == ("settle", "ok")
+        assert [state.in_flight for state in client.replicas()] == [0, 0]

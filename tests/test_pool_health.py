@@ -11,7 +11,13 @@ from router.errors import (
     RateLimitError,
     ServerError,
 )
-from router.transports.vllm.health import FIRST_DELAY, LONGEST_DELAY, Health, trouble_of
+from router.transports.vllm.health import (
+    FIRST_DELAY,
+    LONGEST_DELAY,
+    REFUSED_DELAY,
+    Health,
+    trouble_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,10 +42,13 @@ def test_what_a_failed_call_says_of_the_replica(error, trouble):
     assert trouble_of(error) == trouble
 
 
-def test_it_is_tried_again_later_and_later():
+@pytest.mark.parametrize(
+    ("how", "longest"), [(Health.down, LONGEST_DELAY), (Health.refused, REFUSED_DELAY)]
+)
+def test_it_is_tried_again_later_and_later(how, longest):
     """Down; after a second one call may try it; twice as long after each vain try, to a limit."""
     health, now = Health(), 100.0
-    health.down(now)
+    how(health, now)
     waits = []
     for _ in range(8):
         assert health.status == "down"
@@ -49,9 +58,9 @@ def test_it_is_tried_again_later_and_later():
         assert health.fit(now)
         health.trying = True
         assert not health.fit(now)
-        health.down(now)
+        how(health, now)
     assert waits[:3] == [FIRST_DELAY, 2 * FIRST_DELAY, 4 * FIRST_DELAY]
-    assert waits[-1] == LONGEST_DELAY
+    assert waits[-1] == longest
     assert health.down_since == 100.0
 
 

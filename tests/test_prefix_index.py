@@ -9,6 +9,7 @@ import pytest
 from router.prompts.blocks import chain_of
 from router.prompts.prefix import PrefixIndex
 from router.prompts.rule import CacheRule
+from router.prompts.tree import Tree
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 VLLM = CacheRule(unit_tokens=16, min_tokens=16, holds_output=True, recomputes_tokens=1)
@@ -186,20 +187,20 @@ def test_a_restart():
 
 def test_memory_is_bounded():
     """Beyond its bound the place that was used the longest ago loses first."""
-    index = PrefixIndex(max_blocks=200)
+    index = PrefixIndex(max_bytes=2 * 8 * 100 + 2 * 400)
     for n, place in enumerate(("a@h", "b@h", "c@h")):
         answered(index, VLLM, chain_of(range(1600)), after(n), place=place)
-    assert index.blocks <= 200
+    assert 0 < index.blocks <= 200
     found = [index.expected(p, VLLM, chain_of(range(1600)), after(9)) for p in ("a@h", "c@h")]
     assert found == [0, 1584]
     for n in range(50):
         answered(index, VLLM, chain_of(range(n * 100, n * 100 + 3200)), after(10 + n))
-        assert index.blocks <= 200
+        assert index._bytes <= 2400
 
 
 def test_threads():
     """Callers at once lose nothing and count right."""
-    index = PrefixIndex(max_blocks=5_000)
+    index = PrefixIndex(max_bytes=40_000)
 
     def work(n):
         for k in range(200):
@@ -211,4 +212,55 @@ def test_threads():
         thread.start()
     for thread in threads:
         thread.join()
-    assert index.blocks == sum(c.tree.blocks for c in index._caches.values()) <= 5_000
+    assert index._bytes == sum(c.counted for c in index._caches.values()) <= 40_000
+    assert index.blocks == sum(c.tree.blocks for c in index._caches.values())
+
+
+def test_a_miss_of_what_was_only_sent_forgets_nothing_else():
+    """Two at once on one new document: that the second misses says nothing of all the others."""
+    index = PrefixIndex()
+    warm = [chain_of(range(n * 10_000, n * 10_000 + 640)) for n in range(1, 6)]
+    for sent in warm:
+        answered(index, VLLM, sent, NOW)
+    index.sent("m@h", VLLM, chain(640), after(1))
+    answered(index, VLLM, chain(640), after(1), read=0)
+    for sent in warm:
+        assert index.expected("m@h", VLLM, sent, after(2)) == 624
+
+
+def test_what_was_never_read_is_not_expected():
+    """A refused call leaves nothing behind; what others have is untouched."""
+    index = PrefixIndex()
+    answered(index, VLLM, chain_of(range(320)), NOW)
+    index.sent("m@h", VLLM, chain_of(range(960)), after(1))
+    assert index.expected("m@h", VLLM, chain_of(range(960)), after(2)) == 944
+    index.failed("m@h", VLLM, chain_of(range(960)))
+    assert index.expected("m@h", VLLM, chain_of(range(960)), after(2)) == 320
+    index.failed("m@h", VLLM, chain_of(range(320)))
+    assert index.expected("m@h", VLLM, chain_of(range(960)), after(2)) == 320
+
+
+def test_an_interrupt_leaves_an_empty_cache_and_no_lock(monkeypatch):
+    """Ctrl-C in the middle of a change: the place begins anew, and nothing hangs."""
+    index = PrefixIndex(max_bytes=20_000)
+    answered(index, VLLM, chain(1600), NOW)
+    monkeypatch.setattr(Tree, "_split", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        answered(index, VLLM, chain(1600, 800), after(1))
+    monkeypatch.undo()
+    assert (index.blocks, index._bytes) == (0, 0)
+    for n in range(30):
+        answered(index, VLLM, chain_of(range(n * 4000, n * 4000 + 3200)), after(2 + n))
+    assert 0 < index._bytes <= 20_000
+
+
+def test_a_count_needs_enough_to_be_believed():
+    """Short prompts and counts of our own teach nothing of a host's vocabulary."""
+    index = PrefixIndex()
+    for n in range(50):
+        answered(index, VLLM, chain_of(range(100)), after(n), tokens=300)
+    assert index.scale(["m@h"]) == 1.0
+    answered(index, VLLM, chain_of(range(2000)), after(60), tokens=0)
+    assert index.scale(["m@h"]) == 1.0
+    answered(index, VLLM, chain_of(range(2000)), after(61), tokens=2600)
+    assert index.scale(["other@h", "m@h"]) == pytest.approx(1.3)

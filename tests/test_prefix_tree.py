@@ -125,7 +125,7 @@ def test_all_that_is_older_goes_with_what_is_gone():
     assert [
         tree.match(blocks([n] * 3), 9, lives=FOREVER, units=False).blocks for n in (0, 1, 2)
     ] == [0, 0, 3]
-    assert (tree.blocks, tree.oldest()) == (3, 2)
+    assert (tree.blocks, tree.nodes) == (3, 1)
 
 
 @given(st.lists(st.integers(0, 1), max_size=9), st.lists(st.integers(0, 1), max_size=9))

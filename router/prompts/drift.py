@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from router._locks import forkable
 from router.prompts.blocks import BLOCK, Chain
 from router.prompts.rule import CacheRule
 
@@ -54,7 +54,7 @@ class Drift:
         self._seen: OrderedDict[str, Tips] = OrderedDict()
         self._last: dict[str, tuple[float, int, Finding | None]] = {}
         self._held = 0
-        self._lock = threading.Lock()
+        self._lock = forkable(self)
 
     def __repr__(self) -> str:
         return f"Drift({len(self._seen)} routes, {self._held} tokens)"

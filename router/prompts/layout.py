@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from router.errors import InvalidRequestError
@@ -37,6 +36,7 @@ _SCHEMAS = frozenset({"$defs", "definitions", "dependentSchemas"})
 """Keywords whose members are schemas under names that are the caller's."""
 _PLAIN = frozenset({"const", "default", "enum", "example", "examples", "required"})
 """Keywords that hold values, not schemas: there `properties` is a key like any other."""
+_json = json.JSONEncoder(allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +125,20 @@ def _name(tool: Mapping[str, Any]) -> str:
 def _schema(where: str, value: Any) -> Mapping[str, Any]:
     """A tool or response format with its keys in a fixed order, as plain JSON values."""
     try:
-        found: Mapping[str, Any] = json.loads(_text(json.dumps(value, allow_nan=False)))
+        found: Mapping[str, Any] = _of_schema(json.loads(_json(value)))
     except (TypeError, ValueError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else error
         raise InvalidRequestError(f"{where}: expected JSON values; {why}", param=where) from None
     return found
 
 
-@lru_cache(maxsize=1024)
-def _text(text: str) -> str:
-    """The same JSON in order. The same few tools come with every request: these are kept."""
-    return json.dumps(_of_schema(json.loads(text)))
-
-
 def _of_schema(value: Any) -> Any:
-    return _ordered(value, _member)
+    """A schema with its keys sorted, but where their order is meaning; lists as they are."""
+    if isinstance(value, dict):
+        return {key: _member(key, value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_of_schema(one) for one in value]
+    return value
 
 
 def _member(key: str, value: Any) -> Any:
@@ -153,13 +152,8 @@ def _member(key: str, value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return _ordered(value, lambda _, inner: _plain(inner))
-
-
-def _ordered(value: Any, inside: Callable[[str, Any], Any]) -> Any:
-    """Keys sorted, lists as they are; `inside` orders what a key holds."""
     if isinstance(value, dict):
-        return {key: inside(key, value[key]) for key in sorted(value)}
+        return {key: _plain(value[key]) for key in sorted(value)}
     if isinstance(value, list):
-        return [_ordered(one, inside) for one in value]
+        return [_plain(one) for one in value]
     return value

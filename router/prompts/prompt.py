@@ -16,8 +16,9 @@ class PromptBuilder(Sequence[Mapping[str, Any]]):
     """A conversation to pass as `messages`: what changes least comes first, history is kept.
 
     `static` is the same in all conversations, `session` in all turns of this one; together they
-    are one system message, for many templates refuse a second. `tools` come along with it. What
-    is `volatile` in a turn stands at the end of its user message, and stays there. Templates that
+    are one system message, for many templates refuse a second. `tools` come along with it:
+    `create(talk)` sends them, `create(talk.messages)` drops them. What is `volatile` in a turn
+    stands at the end of its user message, and stays there. Templates that
     write tools after the system message (DeepSeek-V3.2's) share them among sessions only where
     session text is part of the first user message instead. Not thread-safe.
 
@@ -54,7 +55,7 @@ class PromptBuilder(Sequence[Mapping[str, Any]]):
 
     @property
     def messages(self) -> tuple[dict[str, Any], ...]:
-        """The messages so far, as copies."""
+        """The messages so far, as copies, without the tools: pass the prompt itself to send both."""
         return tuple(deepcopy(self._messages))
 
     def user(self, content: Content, *, volatile: str = "") -> Self:

@@ -19,7 +19,7 @@ from router.prompts.prefix import PrefixIndex
 from router.prompts.rule import CacheRule
 
 _CONVERSATIONS = 64
-_BLOCKS = 4_000_000
+_BYTES = 256 << 20
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -99,7 +99,7 @@ def survey(
     """
     found = Survey()
     every = _in_order(asked, found)
-    index = PrefixIndex(max_blocks=_BLOCKS)
+    index = PrefixIndex(max_bytes=_BYTES)
     routes, tips = Routes(), dict[str, Tips]()
     losses: dict[tuple[str, str], Loss] = {}
     timed = found.first is not None

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import TypeAlias
 
 from router.prompts.order import Group
@@ -39,6 +41,11 @@ class _Prefix:
     running: int = 0
     failed: int = 0
     ready_at: float = 0.0
+    held: list[tuple[int, int, _Branch]] = field(default_factory=list)
+    """A heap of those that wait here: place in the order, position, branch."""
+    trying: int | None = None
+    """The place in the order of the one of them that is to be looked at next."""
+    alarm: float | None = None
 
     @property
     def warm(self) -> bool:
@@ -52,7 +59,14 @@ class Queue:
     """
 
     def __init__(self, order: Sequence[int], groups: Sequence[Group] = ()) -> None:
-        self._waiting = list(order)
+        # What waits is kept where it waits, and only its first looked at once it need not: to
+        # look at all of them for each one taken is too slow for thousands.
+        self._left = len(order)
+        self._next: list[tuple[int, int, _Prefix | None]] = [
+            (place, position, None) for place, position in enumerate(order)
+        ]
+        self._alarms: list[tuple[float, int, _Prefix]] = []
+        self._numbers = count()
         self._paths: dict[int, list[tuple[_Prefix, _Branch]]] = {}
         self._warming: dict[int, list[_Prefix]] = {}
         self.wakes_at: float | None = None
@@ -68,18 +82,43 @@ class Queue:
 
     def __len__(self) -> int:
         """How many have not been taken."""
-        return len(self._waiting)
+        return self._left
 
     def take(self, now: float) -> int | None:
         """The next to send, None where all have to wait.
 
         `wakes_at` then says until when, and is None where they wait for answers alone.
         """
+        while self._alarms and self._alarms[0][0] <= now:
+            at, _, prefix = heappop(self._alarms)
+            if prefix.alarm == at:
+                prefix.alarm = None
+                self._wake(prefix, now)
         self.wakes_at = None
-        for at, position in enumerate(self._waiting):
-            if self._free(position, now):
-                del self._waiting[at]
+        while self._next:
+            place, position, source = heappop(self._next)
+            held = self._held(position, now)
+            if held is None:
+                self._start(position)
+                self._left -= 1
+            else:
+                prefix, branch = held
+                heappush(prefix.held, (place, position, branch))
+                self._wake(prefix, now)
+            if source is not None:
+                if source.trying == place:
+                    source.trying = None
+                self._wake(source, now)
+            if held is None:
                 return position
+        while self._alarms:
+            at, _, prefix = self._alarms[0]
+            if prefix.alarm == at and prefix.held:
+                self.wakes_at = at
+                break
+            heappop(self._alarms)
+            if prefix.alarm == at:
+                prefix.alarm = None
         return None
 
     def done(
@@ -89,33 +128,61 @@ class Queue:
 
         `sent` is False where no host has seen the prompt, as with an answer out of a store.
         """
-        for prefix in self._warming.pop(position, ()):
+        warming = self._warming.pop(position, ())
+        for prefix in warming:
             prefix.running -= 1
             prefix.failed += sent and rule is None
-        if rule is None or not sent:
-            return
-        for prefix, branch in self._paths.get(position, ()):
-            if not prefix.warm:
-                prefix.needed = 2 if rule.match == "units" else 1
-                prefix.ready_at = max(prefix.ready_at, now + rule.builds_seconds)
-            prefix.answered.add(branch)
+        if rule is not None and sent:
+            for prefix, branch in self._paths.get(position, ()):
+                if not prefix.warm:
+                    prefix.needed = 2 if rule.match == "units" else 1
+                    prefix.ready_at = max(prefix.ready_at, now + rule.builds_seconds)
+                if branch not in prefix.answered:
+                    prefix.answered.add(branch)
+                    if branch < 0 and not prefix.warm:
+                        self._let_by(prefix, branch)
+        for prefix, _ in self._paths.get(position, ()):
+            self._wake(prefix, now)
 
-    def _free(self, position: int, now: float) -> bool:
-        warming: list[_Prefix] = []
+    def _held(self, position: int, now: float) -> tuple[_Prefix, _Branch] | None:
+        """The prefix that this one has to wait for, and its branch there; None: it may go."""
         for prefix, branch in self._paths.get(position, ()):
             if branch in prefix.answered and not prefix.warm:
                 continue  # what it shares with the first is longer: that decides
-            if now < prefix.ready_at:
-                wakes = prefix.ready_at if self.wakes_at is None else self.wakes_at
-                self.wakes_at = min(wakes, prefix.ready_at)
-                return False
-            if prefix.warm:
-                continue
-            if prefix.running:
-                return False
-            warming.append(prefix)
+            if now < prefix.ready_at or not (prefix.warm or not prefix.running):
+                return prefix, branch
+        return None
+
+    def _start(self, position: int) -> None:
+        warming = [
+            prefix
+            for prefix, branch in self._paths.get(position, ())
+            if not prefix.warm and branch not in prefix.answered
+        ]
         for prefix in warming:
             prefix.running += 1
         if warming:
             self._warming[position] = warming
-        return True
+
+    def _wake(self, prefix: _Prefix, now: float) -> None:
+        """Have the first that waits here looked at if it may go, or set the alarm for it."""
+        if not prefix.held:
+            return
+        if now < prefix.ready_at:
+            if prefix.alarm != prefix.ready_at:
+                prefix.alarm = prefix.ready_at
+                heappush(self._alarms, (prefix.ready_at, next(self._numbers), prefix))
+        elif prefix.warm or not prefix.running:
+            first = prefix.held[0][0]
+            if prefix.trying is None or first < prefix.trying:
+                place, position, _ = heappop(prefix.held)
+                prefix.trying = place
+                heappush(self._next, (place, position, prefix))
+
+    def _let_by(self, prefix: _Prefix, branch: _Branch) -> None:
+        """Have all of a branch looked at again: its first answer has come."""
+        for place, position, its in prefix.held:
+            if its == branch:
+                heappush(self._next, (place, position, None))
+        prefix.held = [one for one in prefix.held if one[2] != branch]
+        heapify(prefix.held)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
 from fractions import Fraction
 
+from router._locks import forkable
 from router.catalog.fleet import Flow
 
 _MINUTE = 60
@@ -29,7 +29,7 @@ class Load:
         self._told: dict[str, _Minutes] = {}
         self._last: dict[tuple[str, str], tuple[int, _Tokens]] = {}
         self._asked: int | None = None
-        self._lock = threading.Lock()
+        self._lock = forkable(self)
 
     def served(
         self,

@@ -1,7 +1,8 @@
 """Token ids of long prompts, piece by piece: a growing history is only read where it is new.
 
 Added tokens such as `<｜User｜>` are never part of another token, so what stands between two of
-them has the same ids wherever it stands.
+them has the same ids wherever it stands. Neither text nor ids are kept in the clear: a piece is
+found by a keyed hash, and its ids are masked by a stream that only its text gives.
 """
 
 # DeepSeek's marks are written with U+FF5C, on purpose.
@@ -9,12 +10,15 @@ them has the same ids wherever it stands.
 
 from __future__ import annotations
 
-import threading
+import functools
+import secrets
 from collections import OrderedDict
 from collections.abc import Iterator
+from hashlib import blake2b, shake_128
 from typing import TYPE_CHECKING
 
-from router.tokens.encoder import ADDED, encode
+from router._locks import forkable
+from router.tokens.encoder import ADDED, encode, encoding
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,62 +26,99 @@ if TYPE_CHECKING:
 
 _LEAST = 64
 """Characters; looking shorter pieces up takes as long as reading them."""
-_MOST = 16 << 20
-"""Characters kept in all; with their ids some 50 MB."""
+_MOST = 32 << 20
+"""Bytes kept in all."""
+_ENTRY = 320
+"""Bytes that an entry takes besides its ids, by `tracemalloc` (CPython 3.11, 64 bits)."""
+_KEY_SIZE = 16
 
 
 class Pieces:
-    """Ids by text, beyond `most` characters without the least recently used. Thread-safe."""
+    """Ids by hash of their text: at most `most` bytes in all, without the least recently used.
+
+    The hash is keyed by chance, anew for each `Pieces`. Thread-safe; a forked child may use it.
+    """
 
     def __init__(self, most: int = _MOST) -> None:
         self._most, self._held = most, 0
-        self._known: OrderedDict[str, NDArray[np.uint32]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._known: OrderedDict[bytes, bytes] = OrderedDict()
+        self._secret = secrets.token_bytes(32)
+        self._lock = forkable(self)
+
+    def __repr__(self) -> str:
+        return f"Pieces({len(self._known)} pieces, {self._held} bytes)"
 
     def encode(self, text: str) -> NDArray[np.uint32]:
-        """The ids of a text: the same as `router.tokens.encode`."""
+        """The ids of a text: the same as `router.tokens.encode`, but next to its cuts.
+
+        That function cuts runs of 499,968 characters without letter or digit, counted from an
+        added token before them; here they are counted from behind it.
+        """
         import numpy as np
 
-        parts: list[NDArray[np.uint32]] = []
-        small = ""
-        for piece in _cut(text):
-            if len(piece) < _LEAST:
-                small += piece
-                continue
-            if small:
-                parts.append(np.array(encode(small), dtype=np.uint32))
-                small = ""
-            parts.append(self._of(piece))
-        if small:
-            parts.append(np.array(encode(small), dtype=np.uint32))
-        return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint32)
+        ids, masks = bytearray(), bytearray()
+        for piece, mark in _cut(text):
+            if len(piece) >= _LEAST:
+                masked, mask = self._of(piece)
+                ids += masked
+                masks += mask
+            elif piece:
+                ids += _bytes(encode(piece))
+            ids += mark
+            masks += bytes(len(ids) - len(masks))
+        return np.frombuffer(ids, dtype=np.uint32) ^ np.frombuffer(masks, dtype=np.uint32)
 
-    def _of(self, piece: str) -> NDArray[np.uint32]:
-        import numpy as np
-
+    def _of(self, piece: str) -> tuple[bytes, bytes]:
+        """The ids of a piece, masked, and the mask."""
+        digest = blake2b(piece.encode("utf-8", "surrogatepass"), key=self._secret).digest()
+        key = digest[:_KEY_SIZE]
         with self._lock:
-            known = self._known.get(piece)
+            known = self._known.get(key)
             if known is not None:
-                self._known.move_to_end(piece)
-                return known
-        made = np.array(encode(piece), dtype=np.uint32)
+                self._known.move_to_end(key)
+        if known is not None:
+            return known, shake_128(digest).digest(len(known))
+        plain = _bytes(encode(piece))
+        mask = shake_128(digest).digest(len(plain))
+        made = _xor(plain, mask)
         with self._lock:
-            if piece not in self._known and len(piece) <= self._most:
-                self._known[piece] = made
-                self._held += len(piece)
-                while self._held > self._most:
-                    gone, _ = self._known.popitem(last=False)
-                    self._held -= len(gone)
-        return made
+            if key not in self._known and _size(made) <= self._most:
+                self._known[key] = made
+                self._held += _size(made)
+                while self._known and self._held > self._most:
+                    self._held -= _size(self._known.popitem(last=False)[1])
+        return made, mask
 
 
-def _cut(text: str) -> Iterator[str]:
-    """A text before and after each added token, and the tokens themselves."""
-    at = 0
-    for mark in ADDED.finditer(text):
-        if mark.start() > at:
-            yield text[at : mark.start()]
-        yield mark.group()
-        at = mark.end()
-    if at < len(text):
-        yield text[at:]
+def _size(ids: bytes) -> int:
+    return len(ids) + _ENTRY
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    import numpy as np
+
+    return (np.frombuffer(one, dtype=np.uint8) ^ np.frombuffer(other, dtype=np.uint8)).tobytes()
+
+
+def _bytes(ids: list[int]) -> bytes:
+    import numpy as np
+
+    return np.array(ids, dtype=np.uint32).tobytes()
+
+
+@functools.cache
+def _marks() -> dict[str, bytes]:
+    """The added tokens; `ADDED` finds whatever looks like one."""
+    coder = encoding()
+    return {mark: _bytes([coder.encode_single_token(mark)]) for mark in coder.special_tokens_set}
+
+
+def _cut(text: str) -> Iterator[tuple[str, bytes]]:
+    """What stands before each added token, and the token's id; last what follows them all."""
+    at, marks = 0, _marks()
+    for found in ADDED.finditer(text):
+        mark = marks.get(found.group())
+        if mark is not None:
+            yield text[at : found.start()], mark
+            at = found.end()
+    yield text[at:], b""

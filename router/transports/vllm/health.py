@@ -15,8 +15,9 @@ from router.errors import (
 Status = Literal["up", "draining", "down"]
 Trouble = Literal["", "refused", "broke", "busy", "failed"]
 
-FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
-"""Seconds until a replica that is down is tried again; twice as long each time."""
+FIRST_DELAY, LONGEST_DELAY, REFUSED_DELAY = 1.0, 30.0, 5.0
+"""Seconds until a replica that is down is tried again; twice as long each time, up to the longest.
+A refused connection is told at once, so that asking again soon costs nothing."""
 _IN_A_ROW = 3
 """So many failures, or polls without an answer, and a replica counts as down."""
 _BUSY = frozenset({429, 503})
@@ -67,6 +68,11 @@ class Health:
             return "down"
         return "draining" if self.asked or self.leaving else "up"
 
+    @property
+    def again_at(self) -> float:
+        """When it may be tried again, or is less busy."""
+        return self.busy_until if self.down_since is None else self.retry_at
+
     def fit(self, now: float) -> bool:
         """Whether a new call may go there now."""
         if self.asked:
@@ -82,12 +88,12 @@ class Health:
         self._failures = self._silences = 0
         return back
 
-    def down(self, now: float) -> None:
+    def down(self, now: float, longest: float = LONGEST_DELAY) -> None:
         """It is gone; or it was tried, and still is."""
         if self.down_since is None:
             self.down_since, self._delay = now, FIRST_DELAY
         elif self.trying or now >= self.retry_at:
-            self._delay = min(2 * self._delay, LONGEST_DELAY)
+            self._delay = min(2 * self._delay, longest)
         self.retry_at, self.trying = now + self._delay, False
         self.leaving = False
 
@@ -101,6 +107,10 @@ class Health:
         self._failures += 1
         if self.trying or self._failures >= _IN_A_ROW:
             self.down(now)
+
+    def refused(self, now: float) -> None:
+        """Nothing listens there."""
+        self.down(now, REFUSED_DELAY)
 
     def silent(self, now: float) -> None:
         """A poll got no answer in time; a server under load may be slow to answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Collection, Sequence
 
@@ -84,10 +85,17 @@ class Pool:
         with self._lock:
             return any(replica.url not in avoid for replica in self._able(model))
 
-    def begin(self, url: str, input_tokens: int, cached: int, *, stream: bool) -> Ticket:
-        """A call goes to `url`, whose cache is expected to hold `cached` tokens of it."""
+    def begin(
+        self, url: str, input_tokens: int, cached: int, *, stream: bool, lasts: float = math.inf
+    ) -> Ticket:
+        """A call goes to `url`, whose cache is expected to hold `cached` tokens of it.
+
+        After `lasts` seconds it is over, even if nobody says so.
+        """
+        now = self._clock()
         with self._lock:
-            return self._replicas[url].begin(self._clock(), input_tokens, cached, stream=stream)
+            replica = self._replicas[url]
+            return replica.begin(now, input_tokens, cached, stream=stream, lasts=lasts)
 
     def first_token(self, ticket: Ticket) -> None:
         """The first token of a stream has come."""
@@ -122,7 +130,7 @@ class Pool:
             replica.end(ticket, now, well=False)
             health = replica.health
             if trouble in {"refused", "broke"}:
-                health.down(now)
+                (health.refused if trouble == "refused" else health.down)(now)
                 replica.gone()
             elif trouble == "busy":
                 health.busy(now, _BUSY_SECONDS if retry_after is None else retry_after)
@@ -141,7 +149,7 @@ class Pool:
             health, known = replica.health, replica.metrics
             if reading.refused or reading.silent:
                 anew = reading.refused and health.down_since is None
-                (health.down if reading.refused else health.silent)(now)
+                (health.refused if reading.refused else health.silent)(now)
                 replica.gone()
             else:
                 health.leaving = not reading.ready
@@ -167,6 +175,12 @@ class Pool:
         """Give it no new calls; those under way end. Raises KeyError for a stranger's URL."""
         with self._lock:
             self._replicas[url].health.asked = True
+
+    @property
+    def drained(self) -> bool:
+        """Whether the application drains all of them."""
+        with self._lock:
+            return all(replica.health.asked for replica in self._replicas.values())
 
     def undrain(self, url: str) -> None:
         """Give it calls again."""
@@ -220,4 +234,4 @@ class Pool:
         fit = [r for r in able if r.health.fit(now)]
         if fresh := [r for r in fit if r.url not in avoid]:
             return fresh
-        return sorted(able, key=lambda r: (r.url in avoid, r.health.retry_at))[:1]
+        return sorted(able, key=lambda r: (r.url in avoid, r.health.again_at, r.load(now)))[:1]

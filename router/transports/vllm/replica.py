@@ -22,6 +22,8 @@ _LATELY = 10.0
 """Seconds over which a replica's share of busy time is taken."""
 _FEWEST_TOKENS = 500
 """Computed tokens, before a server's own speed is believed."""
+_SPARE = 60.0
+"""Seconds over its timeout after which a call that nobody ended is over: its caller is gone."""
 _SAME_START = 1.0
 """Seconds by which one process may tell its start differently."""
 
@@ -32,7 +34,7 @@ class Ticket:
 
     `due` is when its first token is expected, `first` when it came, `freed` when the replica had
     begun to read it at the earliest; `queued`, whether others waited for a place, `beside` how
-    many were under way.
+    many were under way. It is over after `until`, however it ends.
     """
 
     url: str
@@ -43,6 +45,7 @@ class Ticket:
     due: float
     queued: bool
     beside: int
+    until: float = math.inf
     first: float | None = None
     freed: float = 0.0
     over: bool = False
@@ -110,15 +113,18 @@ class Replica:
         self._moved_at = 0.0
         self._share, self._share_at = 0.0, float("-inf")
 
-    def begin(self, now: float, input_tokens: int, cached: int, *, stream: bool) -> Ticket:
-        """A call is on its way there."""
+    def begin(
+        self, now: float, input_tokens: int, cached: int, *, stream: bool, lasts: float = math.inf
+    ) -> Ticket:
+        """A call is on its way there, and over after so many seconds."""
         missing = max(input_tokens - cached, 0)
         self.share(now)
         wait = self.wait(now)
         due = now + wait + self.speed.start + missing * self.speed.per_token
         load = self.load(now)
         queued = bool(self.slots) and load >= self.slots
-        ticket = Ticket(self.url, input_tokens, missing, stream, now, due, queued, load)
+        until = now + lasts + _SPARE
+        ticket = Ticket(self.url, input_tokens, missing, stream, now, due, queued, load, until)
         self._in_flight[ticket] = None
         # Of an answer in one piece nobody sees the first token: it is taken to come when due.
         (self._reading if stream else self._blind)[ticket] = None
@@ -198,6 +204,8 @@ class Replica:
 
     def wait(self, now: float) -> float:
         """Seconds until a prompt that is sent now would begin to be read."""
+        for ticket in [t for t in self._in_flight if t.until < now]:
+            self.end(ticket, now, well=False)
         for ticket in list(self._blind):
             if ticket.due > now:
                 break
@@ -252,18 +260,18 @@ class Replica:
 
     def state(self, host: str, now: float) -> State:
         """What there is to show of it."""
-        told = self.metrics if now - self._read_at <= 2 * _FRESH else None
-        since = self.health.down_since
-        known = self.speed.known
+        fresh = now - self._read_at <= 2 * _FRESH
+        told = self.metrics if self.metrics and fresh else Metrics()
+        since, known = self.health.down_since, self.speed.known
         return State(
             host=host,
             url=shown(self.url),
             status=self.health.status,
             in_flight=len(self._in_flight),
-            running=told and told.running,
-            waiting=told and told.waiting,
-            kv_usage=told and told.kv_usage,
-            tokens_per_second=self.output_rate if told else None,
+            running=told.running,
+            waiting=told.waiting,
+            kv_usage=told.kv_usage,
+            tokens_per_second=self.output_rate if fresh else None,
             prefill_tokens_per_second=1 / self.speed.per_token if known else None,
             down_seconds=None if since is None else now - since,
             models=self.models,
