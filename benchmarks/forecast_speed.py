@@ -17,8 +17,8 @@ from router.budgets import Balance, Hold
 from router.forecast import forecast, input_bound, spread
 from router.horizon import Horizon
 from router.pricing import cost
-from router.prompts.layout import arrange
 from router.prompts.blocks import chain_of
+from router.prompts.layout import arrange
 from router.prompts.text import prompt_of
 from router.purses import room_in
 from router.scoring import scores_of

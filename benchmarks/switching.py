@@ -30,7 +30,8 @@ from benchmarks._tables import run
 from classifiers.scores import Quantiles, Score
 from policies import utility
 from router import Client
-from router.prompts.prefix import Expectation, PrefixIndex
+from router.prompts.held import Expectation
+from router.prompts.prefix import PrefixIndex
 from router.testing import FakeClock
 
 HERE = "http://localhost:1"

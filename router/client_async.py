@@ -95,7 +95,8 @@ class AsyncClient(BaseClient):
 
         `on_answer` is called on the event loop, and may be a coroutine function; a request's place
         is taken until it has ended. Cancelled, the batch ends when what was under way has been
-        settled; the CancelledError has the `answers` that came.
+        settled. The CancelledError, in an `asyncio.timeout` the cause of its TimeoutError, has the
+        `answers` that came.
         """
         self._core.check_open()
         asked = checked(requests, self._job_request(arguments), concurrency, on_answer)

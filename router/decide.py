@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from classifiers.scores import Score
 from policies.types import Context, Decision, Quote
 from router.catalog import Candidate
 from router.constraints import Obstacle, check_decision, nobody_left, obstacle
 from router.errors import (
-    BudgetExceededError,
-    DeferredError,
     InvalidRequestError,
-    NoCandidateError,
-    RouterError,
     UnpricedModelError,
 )
 from router.forecast import forecast, input_bound, leaving_cost, size_of, spread
 from router.horizon import Horizon, Prices, tier_of
 from router.later import cheaper
 from router.limits import Unaffordable
-from router.money import to_usd
 from router.outlook import Forecast
 from router.places import DRAINED
 from router.prompts.blocks import chain_of
@@ -32,6 +26,7 @@ from router.prompts.layout import arrange
 from router.prompts.text import prompt_of
 from router.purses import NO_LIMIT, Purses
 from router.record import Grounds, completed
+from router.refusals import deferred, refused, too_little
 from router.scoring import scores_of, version_of
 from router.services import Services
 from router.types import Plan, Request
@@ -147,7 +142,7 @@ def decide(
     short = {name: a for name, a in answers.items() if isinstance(a, Unaffordable)}
     out |= {name: Obstacle("budget", a.reason) for name, a in short.items()}
     if not forecasts:
-        raise _too_little(short.values(), out)
+        raise too_little(short.values(), out)
     obstacles = {name: o.reason for name, o in out.items()}
     warmest = max(warm[name] for name in forecasts)
     quotes = [
@@ -173,10 +168,10 @@ def decide(
     context = _context(request, services, purses, now)
     decision = completed(_choose(services, quotes, context, forecasts), obstacles, quotes)
     if not decision.ranking:
-        raise _nobody(decision, purses)
+        raise refused(decision, purses)
     wait = decision.defer_until
     if wait is not None and wait > now + timedelta(seconds=request.patience):
-        raise _deferred(decision, wait, purses)
+        raise deferred(decision, wait, purses)
     if decision.max_tokens is not None:
         served = {*decision.ranking, *decision.escalation}
         capped = forecasts_of(served, decision.max_tokens)
@@ -279,44 +274,3 @@ def _choose(
     decision = services.policy(quotes, context)
     check_decision(decision, [q.name for q in quotes])
     return decision
-
-
-def _too_little(short: Iterable[Unaffordable], out: Mapping[str, Obstacle]) -> BudgetExceededError:
-    """Of the candidates that are too dear, the error of the one that needs least."""
-    dollars = [s for s in short if s.limit.hold.unit == "usd"]
-    least = min(dollars or list(short), key=lambda s: s.needed)
-    why = "".join(f"\n  {name}: {o.reason}" for name, o in out.items())
-    return least.limit.exceeded(least.needed, why)
-
-
-def _nobody(decision: Decision, purses: Purses) -> RouterError:
-    """The error for a policy that allows nobody: for want of money, or for another reason."""
-    said = f"policy {decision.policy!r} allows none of the candidates ({decision.reason})"
-    if decision.steps and purses.tightest() is not None:
-        return BudgetExceededError(f"{said}. Nothing was sent.", **_figures(purses))
-    return NoCandidateError(f"{said}:", reasons=decision.rejected)
-
-
-def _deferred(decision: Decision, until: datetime, purses: Purses) -> RouterError:
-    said = (
-        f"policy {decision.policy!r} would send this at {until:%Y-%m-%d %H:%M} UTC "
-        f"({decision.reason}). Nothing was sent: try again then, or pass patience= (seconds)."
-    )
-    if purses.tightest() is None:
-        return NoCandidateError(said, reasons=decision.rejected)
-    return DeferredError(said, until=until, **_figures(purses))
-
-
-def _figures(purses: Purses) -> dict[str, Any]:
-    """What the error says of the tightest budget."""
-    tight = purses.tightest()
-    assert tight is not None
-    hold, balance = tight
-    return {
-        "budget": hold.name,
-        "limit": to_usd(hold.limit + balance.adjusted),
-        "spent": to_usd(balance.spent),
-        "reserved": to_usd(balance.reserved),
-        "requested": to_usd(0),
-        "resets_at": hold.resets_at,
-    }

@@ -13,7 +13,8 @@ from typing import Any
 from router.catalog import Candidate
 from router.errors import ConnectionFailedError, ProviderError
 from router.prompts.blocks import Chain
-from router.prompts.prefix import Expectation, PrefixIndex
+from router.prompts.held import Expectation
+from router.prompts.prefix import PrefixIndex
 from router.prompts.rule import CacheRule
 from router.selfhost import Load
 from router.transports.vllm import Choice, Pool, Ticket, keys_of, place_of, trouble_of

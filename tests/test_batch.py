@@ -1,7 +1,5 @@
 """`client.batch`: prefixes are warmed, order is kept, and one that fails loses no other."""
 
-import contextvars
-import signal
 import threading
 
 import pytest
@@ -25,11 +23,6 @@ AT_ONCE = {"builds_seconds": 0}
 
 def texts(answers):
     return [a if isinstance(a, Exception) else a.text for a in answers]
-
-
-def interrupt():
-    """What Ctrl-C does: the main thread is told."""
-    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
 
 def test_answers_come_in_the_order_given():
@@ -244,65 +237,6 @@ def test_a_batch_of_none():
         assert client.batch([]) == []
     with pytest.raises(ConfigError, match="closed"):
         client.batch([ask("a")])
-
-
-def test_answers_are_told_as_they_come():
-    """`on_answer` sees each position once, answer or error, in the caller's context."""
-
-    def refuse():
-        raise BadRequestError("no")
-
-    mine: contextvars.ContextVar[str] = contextvars.ContextVar("mine")
-    mine.set("caller's")
-    seen = {}
-    with Client(transport=Host({"b": refuse}), **shop(**AT_ONCE)) as client:
-        answers = client.batch(
-            map(ask, "abc"), on_answer=lambda at, answer: seen.update({at: (answer, mine.get())})
-        )
-    assert seen == {at: (answer, "caller's") for at, answer in enumerate(answers)}
-
-
-def test_a_listener_that_fails_ends_the_batch():
-    """Nothing more is sent, what is under way is settled, and its error is raised."""
-
-    def full(at, answer):
-        raise OSError("disk full")
-
-    host = Host()
-    with Client(transport=host, budgets="1", **shop(**AT_ONCE)) as client:
-        with pytest.raises(OSError, match="disk full"):
-            client.batch(map(ask, QUESTIONS), concurrency=1, on_answer=full)
-        assert len(host.began) == 1
-        assert client.budgets.status()[0].reserved == 0
-
-
-def test_an_interrupt_settles_what_runs():
-    """Ctrl-C: nothing more is sent, what was under way is answered, charged, and told."""
-    host = Host({QUESTIONS[1]: interrupt}, seconds=0.02)
-    seen = []
-    with Client(transport=host, budgets="1", **shop(**AT_ONCE)) as client:
-        with pytest.raises(KeyboardInterrupt):
-            client.batch(
-                map(ask, QUESTIONS * 10), concurrency=2, on_answer=lambda at, _: seen.append(at)
-            )
-        (status,) = client.budgets.status()
-    assert 2 <= len(host.began) < 60
-    assert len(seen) == len(host.began)
-    assert sorted(host.began) == sorted(text for what, text in host.events if what == "end")
-    assert status.reserved == 0
-    assert status.spent > 0
-
-
-def test_an_interrupt_while_others_wait_for_the_first():
-    """Those that wait for a warm-up never start."""
-    host = Host({QUESTIONS[0]: interrupt}, seconds=0.02)
-    with (
-        Client(transport=host, **shop(**WRITES)) as client,
-        pytest.raises(KeyboardInterrupt),
-    ):
-        client.batch(map(ask, QUESTIONS))
-    assert host.began[0] == QUESTIONS[0]
-    assert len(host.began) < len(QUESTIONS)
 
 
 def test_recorded_outcomes_wait_for_nothing():

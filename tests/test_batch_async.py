@@ -64,6 +64,8 @@ async def test_nothing_is_sent_where_one_is_wrong():
             await client.batch([ask("a"), [{"role": "robot"}]])
         with pytest.raises(InvalidRequestError, match="concurrency"):
             await client.batch([ask("a")], concurrency=0)
+        with pytest.raises(InvalidRequestError, match="on_answer: expected a function"):
+            await client.batch([ask("a")], on_answer="print")
         assert await client.batch([]) == []
     assert caught.value.__notes__ == ["in requests[1]"]
     assert host.events == []
@@ -84,18 +86,20 @@ async def test_answers_are_told_as_they_come():
     assert seen == dict(enumerate(answers))
 
 
-async def test_a_listener_that_fails_ends_the_batch():
-    """Nothing more is sent, what is under way is settled, and its error is raised."""
+@pytest.mark.parametrize("awaits", [False, True])
+async def test_a_listener_that_fails_costs_no_answer(awaits, caplog):
+    """Its error is logged, each time: answers are paid for, and the list holds them all."""
 
     def full(at, answer):
         raise OSError("disk full")
 
-    host = AsyncHost()
-    async with AsyncClient(transport=host, budgets="1", **shop(**AT_ONCE)) as client:
-        with pytest.raises(OSError, match="disk full"):
-            await client.batch(map(ask, QUESTIONS), concurrency=1, on_answer=full)
-        assert client.budgets.status()[0].reserved == 0
-    assert len(host.began) == 1
+    async def later(at, answer):
+        full(at, answer)
+
+    async with AsyncClient(transport=AsyncHost(), **shop(**AT_ONCE)) as client:
+        answers = await client.batch(map(ask, QUESTIONS), on_answer=later if awaits else full)
+    assert [a.text for a in answers] == QUESTIONS
+    assert caplog.text.count("on_answer failed") == 6
 
 
 async def test_cancelled_it_settles_what_runs():

@@ -1,4 +1,4 @@
-"""A ledger that is in use when its process forks: both sides go on, and nothing is lost."""
+"""A process forks while a ledger or a client is in use: both sides go on, and nothing is lost."""
 
 import os
 import signal
@@ -296,3 +296,104 @@ assert not thread.is_alive(), "a ledger is locked for good"
         path,
     )
     assert booked(path) == {"before": 1, "child": 1, "thread": 21}
+
+
+CLIENT = """
+from router import Client, tokens
+from router.testing import MockTransport, reply
+
+MESSAGES = [{"role": "user", "content": "hello world " * 200}]
+MODEL = "deepseek-v3.2@deepinfra"
+
+def ask(client, times=1):
+    for _ in range(times):
+        answer = client.chat.completions.create(MESSAGES, model=MODEL)
+        assert answer.choices[0].message.content == "ok"
+
+def made():
+    return Client(transport=MockTransport(*[reply("ok")] * 40), keys={"deepinfra": "t"},
+                  ledger=":memory:")
+
+client = made()
+"""
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        "client._core",
+        "client._core.upkeep.load",
+        "client._core.services().drift",
+        "tokens._pieces",
+    ],
+)
+def test_a_lock_that_a_thread_holds_at_a_fork_does_not_hang_the_child(owner):
+    """The thread is not in the child and can never let go there: the child has its own locks."""
+    run(
+        CLIENT
+        + f"""
+ask(client)
+owner = {owner}
+inside, go = threading.Event(), threading.Event()
+def hold():
+    with owner._lock:
+        inside.set()
+        go.wait()
+thread = threading.Thread(target=hold)
+thread.start()
+inside.wait()
+reap(in_child(lambda: ask(client, 2)))
+go.set()
+thread.join()
+ask(client, 2)
+""",
+        ":memory:",
+    )
+
+
+def test_a_fork_while_a_client_asks_its_servers():
+    """A thread waits for the network in a client's first call: the child does not wait for it, and
+    asks anew.
+    """
+    run(
+        CLIENT
+        + """
+found, parent = client._core.portfolio.discover, os.getpid()
+inside, go = threading.Event(), threading.Event()
+def discover():
+    if os.getpid() == parent:
+        inside.set()
+        go.wait()
+    found()
+client._core.portfolio.discover = discover
+thread = threading.Thread(target=lambda: ask(client))
+thread.start()
+inside.wait()
+reap(in_child(lambda: ask(client, 2)))
+go.set()
+thread.join()
+ask(client, 2)
+""",
+        ":memory:",
+    )
+
+
+def test_forks_amid_threads_that_never_stop_asking():
+    """However a fork falls among the calls of two threads, each child can use the client.
+
+    All is imported before: a fork amid an import is Python's own to mend.
+    """
+    run(
+        CLIENT
+        + """
+ask(client)
+threads = [threading.Thread(target=ask, args=(client, 15)) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for _ in range(4):
+    reap(in_child(lambda: ask(client, 2)))
+for thread in threads:
+    thread.join()
+""",
+        ":memory:",
+    )

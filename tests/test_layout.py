@@ -1,7 +1,9 @@
 """The canonical layout of a request: equal requests have equal bytes, and no meaning moves."""
 
 import copy
+import gc
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -161,6 +163,23 @@ def test_what_is_nested_too_deeply():
         deep = {"a": deep}
     with pytest.raises(InvalidRequestError, match="nested too deeply"):
         arrange([USER], [deep])
+
+
+def test_no_tool_is_kept():
+    """Tools that change with every request, long lists of customers say, leave nothing behind."""
+    tracemalloc.start()
+    try:
+        for i in range(20):
+            names = [f"customer {i} {j}" for j in range(2000)]
+            arrange([USER], [tool("pick", properties={"id": {"enum": names}})])
+            if i == 0:
+                before = tracemalloc.get_traced_memory()[0]
+        del names
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert held < 50_000
 
 
 def test_a_format_may_be_left_out():

@@ -193,3 +193,51 @@ def test_a_group_may_be_given_by_hand():
     assert taken(waiting, 0.0) == [1]
     waiting.done(1, 0.0, AT_ONCE)
     assert taken(waiting, 0.0) == [2]
+
+
+@given(
+    st.lists(st.text("ab", max_size=4), max_size=9),
+    st.integers(1, 4),
+    st.data(),
+)
+def test_the_first_that_may_go_is_taken(words, lanes, data):
+    """However they wait, `take` hands out what a search through all of them would find first."""
+    waiting, now, running = queue(words), 0.0, []
+    line = [position for _, position, _ in waiting._next]
+    while line or running:
+        while len(running) < lanes:
+            free = [position for position in line if waiting._held(position, now) is None]
+            assert waiting.take(now) == (free[0] if free else None)
+            if not free:
+                break
+            line.remove(free[0])
+            running.append(free[0])
+        if running:
+            now += data.draw(st.sampled_from([0.0, 1.0, 6.0]))
+            done = running.pop(data.draw(st.integers(0, len(running) - 1)))
+            waiting.done(done, now, data.draw(RULES), sent=data.draw(st.booleans()))
+        else:
+            now = waiting.wakes_at
+
+
+PAIRS = [Group(512, (i, i + 1)) for i in range(0, 2000, 2)]
+ONE = [Group(512, tuple(range(2000)))]
+NESTED = [Group(512, tuple(range(2000)), tuple(Group(1024, g.members) for g in PAIRS))]
+
+
+@pytest.mark.parametrize("given", [PAIRS, ONE, NESTED])
+@pytest.mark.parametrize(
+    ("rule", "sent"), [(BUILT, True), (UNITS, True), (None, True), (BUILT, False)]
+)
+def test_each_is_looked_at_a_few_times(given, rule, sent, monkeypatch):
+    """The work grows with the batch, not its square, while groups wait for what is being built."""
+    looks, look = [], Queue._held
+    monkeypatch.setattr(Queue, "_held", lambda *asked: looks.append(1) or look(*asked))
+    waiting, now, running = Queue(range(2000), given), 0.0, []
+    while len(waiting) or running:
+        while len(running) < 64 and (position := waiting.take(now)) is not None:
+            running.append(position)
+        now += 0.1
+        if running:
+            waiting.done(running.pop(0), now, rule, sent=sent)
+    assert len(looks) <= 4 * 2000

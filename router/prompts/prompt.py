@@ -18,9 +18,9 @@ class PromptBuilder(Sequence[Mapping[str, Any]]):
     `static` is the same in all conversations, `session` in all turns of this one; together they
     are one system message, for many templates refuse a second. `tools` come along with it:
     `create(talk)` sends them, `create(talk.messages)` drops them. What is `volatile` in a turn
-    stands at the end of its user message, and stays there. Templates that
-    write tools after the system message (DeepSeek-V3.2's) share them among sessions only where
-    session text is part of the first user message instead. Not thread-safe.
+    stands at the end of its user message, and stays there. Templates that write tools after the
+    system message (DeepSeek-V3.2's) share them among sessions only where session text is part of
+    the first user message instead. Not thread-safe.
 
     >>> from router import PromptBuilder
     >>> talk = PromptBuilder("Be brief.", session="The customer is Ann.")
@@ -55,7 +55,7 @@ class PromptBuilder(Sequence[Mapping[str, Any]]):
 
     @property
     def messages(self) -> tuple[dict[str, Any], ...]:
-        """The messages so far, as copies, without the tools: pass the prompt itself to send both."""
+        """The messages so far, as copies; not the tools, so pass the prompt itself to a client."""
         return tuple(deepcopy(self._messages))
 
     def user(self, content: Content, *, volatile: str = "") -> Self:

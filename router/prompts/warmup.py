@@ -46,6 +46,7 @@ class _Prefix:
     trying: int | None = None
     """The place in the order of the one of them that is to be looked at next."""
     alarm: float | None = None
+    """When the queue is to see to them again; None where no such time is set."""
 
     @property
     def warm(self) -> bool:

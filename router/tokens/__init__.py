@@ -32,7 +32,8 @@ def encode_messages(
 ) -> NDArray[np.uint32]:
     """Token ids of an OpenAI-shaped conversation under V3.2's chat template.
 
-    What is read again, as the history of a conversation, is kept for a while, in memory.
+    What is read again, as the history of a conversation, is remembered in memory: up to 32 MiB a
+    process, by keyed hashes and masked, so that neither text nor ids can be read out of it.
 
     Raises:
         InvalidRequestError: messages or tools that the template cannot express.

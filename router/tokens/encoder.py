@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import functools
 import re
-import threading
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from router._locks import forkable
 from router.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ ADDED = re.compile("<\uff5c[^<\uff5c]*\uff5c>|</?think>|<\\|EOT\\|>")
 # A multiple of 128, the longest token of spaces, so that cuts in spaces fall between tokens.
 _LONGEST_RUN = 128 * 3906
 _RUN = re.compile(r"\W+")
-_lock = threading.Lock()
+_lock = forkable(sys.modules[__name__])
 
 
 @functools.cache

@@ -29,7 +29,7 @@ _LEAST = 64
 _MOST = 32 << 20
 """Bytes kept in all."""
 _ENTRY = 320
-"""Bytes that an entry takes besides its ids, by `tracemalloc` (CPython 3.11, 64 bits)."""
+"""Bytes that an entry takes besides its ids, at the most (`tracemalloc`, CPython 3.11: 277)."""
 _KEY_SIZE = 16
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _LONG = 100_000
 """Longer messages are the same only where their words are."""
+_KEPT = 2000
+"""Characters of a message whose key is kept for the next request that has it."""
 _HEAD = frozenset({"system", "developer"})
 
 
@@ -168,8 +170,16 @@ def _digest(part: Any) -> str:
     return f"[{kind} {hashlib.blake2b(whole, digest_size=6).hexdigest()}]"
 
 
-@lru_cache(maxsize=1024)
 def _loose(line: Line) -> str:
+    return _loosened(line) if len(line.whole) > _KEPT else _kept(line)
+
+
+@lru_cache(maxsize=256)
+def _kept(line: Line) -> str:
+    return _loosened(line)
+
+
+def _loosened(line: Line) -> str:
     text = line.whole
     if len(text) <= _LONG:
         text = masked(canonical_text(text))

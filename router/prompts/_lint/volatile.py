@@ -71,6 +71,10 @@ def atoms(text: str) -> list[str]:
     return [match.group() for match in _ATOM.finditer(text)]
 
 
+_KEPT = 500
+"""Characters of a line that is kept for the next request that has it."""
+
+
 def kind_of(atom: str) -> str:
     """What an atom is by its form, "" for a word, a space or a sign."""
     match = _ATOM.fullmatch(atom)
@@ -85,8 +89,16 @@ def masked(text: str) -> str:
     return "\n".join(map(_masked_line, text.split("\n")))
 
 
-@lru_cache(maxsize=4096)
 def _masked_line(line: str) -> str:
+    return _masked(line) if len(line) > _KEPT else _masked_again(line)
+
+
+@lru_cache(maxsize=1024)
+def _masked_again(line: str) -> str:
+    return _masked(line)
+
+
+def _masked(line: str) -> str:
     return _ATOM.sub(_sign, line) if _DIGIT.search(line) else line
 
 
