@@ -27,7 +27,8 @@ DRAINED = "all its replicas are drained"
 class Pick:
     """Where one attempt goes: the cache's `place`, and what was expected of it.
 
-    `base_url` is the replica's, None where the candidate's host is no pool.
+    `base_url` is the replica's, None where the candidate's host is no pool; `own` says that it
+    runs on one's own machines.
     """
 
     place: str
@@ -37,6 +38,7 @@ class Pick:
     expected: Expectation
     base_url: str | None = None
     pool: Pool | None = None
+    own: bool = False
 
 
 class Visit:
@@ -100,6 +102,7 @@ class Places:
     ) -> Pick:
         """Where an attempt goes now; to none of the addresses to `avoid`, if there are others."""
         rule, salt = candidate.cache, salt_of(candidate.cache, request)
+        mine = candidate.self_hosted
         pool = self.pools.get(candidate.host)
         if pool is not None:
             seen: dict[str, Pick] = {}
@@ -107,7 +110,7 @@ class Places:
             def expected(url: str) -> int:
                 place, own = place_of(candidate.endpoint, url), pool.rule(url, rule)
                 found = self.index.look(place, own, chain, now, salt)
-                seen[url] = Pick(place, own, chain, salt, found, url, pool)
+                seen[url] = Pick(place, own, chain, salt, found, url, pool, mine)
                 return found.held
 
             choice = self._choice(pool, candidate, request, chain, salt, expected, avoid)
@@ -115,7 +118,8 @@ class Places:
                 raise ConnectionFailedError(DRAINED, candidate=candidate.name, billable=False)
             return seen[choice.url]
         place = candidate.endpoint
-        return Pick(place, rule, chain, salt, self.index.look(place, rule, chain, now, salt))
+        found = self.index.look(place, rule, chain, now, salt)
+        return Pick(place, rule, chain, salt, found, own=mine)
 
     def _choice(
         self,
@@ -184,7 +188,7 @@ class Places:
         `whole` is the prompt with its answer, None where that is not known or of no use.
         """
         pick = visit.pick
-        if self._load is not None and pick.pool is not None:
+        if self._load is not None and pick.own:
             self._load.served(
                 pick.place.partition("#")[0],
                 now,
