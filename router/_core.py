@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +28,7 @@ from router._settings import catalog_of, check_kinds, check_verifier, loaded, na
 from router._upkeep import Upkeep
 from router.budgets.warning import BudgetWarning
 from router.catalog import Catalog
-from router.errors import ConfigError, UsageError
+from router.errors import ConfigError, RouterError, UsageError
 from router.feedback import Memory
 from router.horizon import Unpriced
 from router.ledgers import Ledger
@@ -47,6 +49,8 @@ from router.telemetry import Telemetry
 from router.transports.access import Access
 from router.types import Request
 
+_ASK_AGAIN = 5.0
+"""Seconds after which one's own servers that did not answer are asked again."""
 _LOOKING = 0.02
 """Share of the time that may go into finding out what keeps prompt caches from hitting."""
 
@@ -126,6 +130,7 @@ class Core:
         self.cache = ResponseCache(cache, now=now) if isinstance(cache, (str, Path)) else cache
         self.budget_desk = Budgets(self.budgets, lambda: self.ledger, self.tags, now)
         self._services: Services | None = None
+        self._asked = time.monotonic()
         self._closed = False
         self._lock = forkable_again(self)
 
@@ -201,7 +206,19 @@ class Core:
             elif (catalog := self.upkeep.refreshed(self.catalog, self.now())) is not None:
                 self.portfolio.catalog = catalog
                 self._services = replace(self._services, catalog=catalog)
+            elif self.portfolio.silent and time.monotonic() - self._asked > _ASK_AGAIN:
+                self._asked = time.monotonic()
+                threading.Thread(target=self._ask_again, daemon=True).start()
             return self._services
+
+    def _ask_again(self) -> None:
+        """Ask servers that did not answer at first; nobody waits for it."""
+        with suppress(RouterError):
+            again = self.portfolio.ask_again()
+            with self._lock:
+                if self.portfolio.found(again) and self._services is not None:
+                    self.upkeep.found(again)
+                    self._services = replace(self._services, catalog=self.catalog)
 
     def request(self, messages: Any, arguments: Mapping[str, Any]) -> Request:
         """A checked request out of the arguments of a call; see `request_from`."""

@@ -16,6 +16,7 @@ from router.transports.access import Access
 from router.transports.discovery import Served
 from router.transports.vllm import (
     Pool,
+    Reading,
     State,
     Watcher,
     headers_of,
@@ -46,6 +47,15 @@ class Upkeep:
         if self.pools:
             self._telemetry.pools(self.states)
         return Places(self.index, self.pools, self._watcher.touch, self.load)
+
+    def found(self, again: Mapping[str, Served]) -> None:
+        """Servers that did not answer at first do now."""
+        for name, served in again.items():
+            pool = self.pools.get(name)
+            for url, replica in served.replicas.items() if pool is not None else ():
+                if not replica.problem and pool is not None:
+                    pool.serving(url, frozenset(replica.models))
+                    pool.polled(url, Reading())
 
     def refreshed(self, catalog: Catalog, now: datetime) -> Catalog | None:
         """A catalogue with the prices of one's own fleets at the present load; None: as it is."""

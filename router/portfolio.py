@@ -44,11 +44,30 @@ class Portfolio:
             wanted = self._hosts is None or name in self._hosts
             if host.kind not in SELF_HOSTED or not wanted or self._access.missing(name, host):
                 continue
-            served = ask(name, host, self._access)
-            self._served[name] = served
-            rows = overlay_for(name, served.models, self.catalog)
-            if rows["endpoint"]:
-                self.catalog = self.catalog.overlay(rows)
+            self._take(name, ask(name, host, self._access))
+
+    def ask_again(self) -> dict[str, Served]:
+        """Ask those that did not answer; what they say now is not taken in yet (`found`)."""
+        missing = [name for name, served in self._served.items() if served.problem]
+        return {name: ask(name, self.catalog.hosts[name], self._access) for name in missing}
+
+    def found(self, again: Mapping[str, Served]) -> bool:
+        """Take in what `ask_again` found; whether any of them serves now."""
+        now = {name: served for name, served in again.items() if not served.problem}
+        for name, served in now.items():
+            self._take(name, served)
+        return bool(now)
+
+    @property
+    def silent(self) -> bool:
+        """Whether one's own server has not answered yet."""
+        return any(served.problem for served in self._served.values())
+
+    def _take(self, name: str, served: Served) -> None:
+        self._served[name] = served
+        rows = overlay_for(name, served.models, self.catalog)
+        if rows["endpoint"]:
+            self.catalog = self.catalog.overlay(rows)
 
     @property
     def served(self) -> Mapping[str, Served]:

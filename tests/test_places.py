@@ -1,6 +1,7 @@
 """Calls through real clients to replicas: warm caches, failures, and what forecasts expect."""
 
 import asyncio
+import time
 from contextlib import suppress
 
 import pytest
@@ -335,6 +336,29 @@ def test_no_count_of_a_host_shuts_it_out():
         forecast = client.plan(talk, model="moe@one", max_tokens=10).forecast
         assert forecast.input_tokens >= count_messages(talk)
         assert forecast.tokens_ceiling >= count_messages(talk) + 10
+
+
+def test_a_server_that_comes_up_later_is_found(two, monkeypatch):
+    """One that did not answer at first is asked again, in the background."""
+    monkeypatch.setattr("router._core._ASK_AGAIN", 0.05)
+    two[0].die()
+    with Client(**settings(two[:1], max_retries=0)) as client:
+        with pytest.raises(NoCandidateError, match="does not answer"):
+            client.chat.completions.create([HEAD, question(0)], model="moe", max_tokens=10)
+        two[0].start()
+
+        def answered():
+            with suppress(NoCandidateError):
+                made = client.chat.completions.create([HEAD, question(1)], model="moe")
+                return made.text == "Yes"
+            return False
+
+        for _ in range(200):
+            if answered():
+                break
+            time.sleep(0.05)
+        else:
+            pytest.fail("never found")
 
 
 class Odd:

@@ -8,12 +8,13 @@ from router.transports.vllm.health import Trouble, trouble_of
 from router.transports.vllm.keys import keys_of
 from router.transports.vllm.pool import Pool
 from router.transports.vllm.pools import headers_of, pools_of
-from router.transports.vllm.replica import State, Ticket
+from router.transports.vllm.replica import Reading, State, Ticket
 from router.transports.vllm.watcher import Watcher, look_once
 
 __all__ = [
     "Choice",
     "Pool",
+    "Reading",
     "State",
     "Ticket",
     "Trouble",
