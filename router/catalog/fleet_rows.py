@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from router.catalog.fields import EPOCH, Amount, EndpointName, Instant, Row
 from router.catalog.fleet import Basis, Fleet, Flow, Point
 from router.catalog.prices import Rate
-from router.catalog.rates import Step
+from router.catalog.steps import Step
 from router.money import to_usd
 
 

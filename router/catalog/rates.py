@@ -11,7 +11,8 @@ from router.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from router.catalog.fleet_rows import FleetRow
-    from router.catalog.schema import Exchange, Rate
+    from router.catalog.prices import Exchange, Rate
+    from router.catalog.steps import Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,19 +46,6 @@ class Rates:
     checked: date
     valid_from: datetime
     known_since: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """From `start` on a fleet's price is that of so many `percent` of its capacity in use.
-
-    `mark` says so in the price's id: "amortised@45%".
-    """
-
-    start: datetime
-    percent: int
-    mark: str
-    rate: Rate
 
 
 @dataclass(frozen=True, slots=True)
