@@ -51,6 +51,8 @@ def note_cached(
     reply: Reply | None,
 ) -> None:
     """Tell what the cache there now holds; whatever fails here must not cost an answer."""
+    if call.candidate.kind == "replay":
+        return  # a recording has no cache
     raw = stream.raw if reply is None else usage_in(reply.body)
     whole = None
     try:

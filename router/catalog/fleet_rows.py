@@ -89,8 +89,9 @@ class FleetRow(Row):
     """What a call is charged: its share of the rent, or the GPU time that it adds."""
     utilisation: Percent
     """Percent of capacity that is in use, assumed until it is measured."""
-    least_utilisation: Percent = 1
-    """No price assumes less: an idle fleet would else be too dear to ever get busy."""
+    least_utilisation: Percent | None = None
+    """No price assumes less; absent: half of `utilisation`, or 1 where prices are marginal. At its
+    full rent an idle fleet would be too dear to ever get busy again."""
     input_weight: Number = Decimal(1)
     """GPU time of an input token in that of an output token."""
     cached_weight: Number | None = None
@@ -105,6 +106,13 @@ class FleetRow(Row):
         return self.known_since or self.valid_from
 
     @property
+    def least(self) -> int:
+        """The least percentage of capacity that a price assumes."""
+        if self.least_utilisation is not None:
+            return self.least_utilisation
+        return 1 if self.basis == "marginal" else max(self.utilisation // 2, 1)
+
+    @property
     def fleet(self) -> Fleet:
         """The same as a value."""
         cached = self.cached_weight
@@ -115,7 +123,7 @@ class FleetRow(Row):
             replicas=self.replicas,
             input_weight=Fraction(self.input_weight),
             cached_weight=None if cached is None else Fraction(cached),
-            least_utilisation=self.least_utilisation,
+            least_utilisation=self.least,
             source=self.source,
         )
 
@@ -145,7 +153,7 @@ class FleetRow(Row):
 
     def step(self, start: datetime, percent: int) -> Step:
         """The price from `start` on, at so many percent of capacity."""
-        percent = max(percent, self.least_utilisation)
+        percent = max(percent, self.least)
         return Step(start, percent, f"{self.basis}@{percent}%", self.rate(percent))
 
     def steps(self, measured: Iterable[UtilisationRow]) -> tuple[Step, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 
@@ -12,7 +13,27 @@ from router.catalog.fleet import Flow
 
 _MINUTE = 60
 _FRESH_MINUTES = 3
+_FALLS = 3
+"""So often within the window: several servers answer at one address, as no restart does."""
+_SAME_START = 1.0
+"""Seconds by which one process may tell its start differently."""
 _Tokens = tuple[int, int, int]
+
+
+@dataclass(slots=True)
+class _Counter:
+    """A replica's counters as last told; `falls` are the latest minutes in which they began anew."""
+
+    minute: int
+    total: _Tokens
+    started_at: float | None
+    falls: deque[int]
+
+    def anew(self, total: _Tokens, started_at: float | None) -> bool:
+        """Whether another process counts now."""
+        if self.started_at and started_at and abs(started_at - self.started_at) > _SAME_START:
+            return True
+        return any(new < old for new, old in zip(total, self.total, strict=True))
 
 
 class Load:
@@ -20,14 +41,15 @@ class Load:
 
     Nothing is known before an endpoint has been watched for `settle` seconds. A server's own
     counters (`totals`) go before the calls that we made ourselves (`served`), for others may use
-    it, too: without them a shared fleet looks idler, and so dearer, than it is.
+    it, too: without them a shared fleet looks idler, and so dearer, than it is. Counters that
+    began anew three times within the window are of several servers, and are not believed.
     """
 
     def __init__(self, *, window: int = 15, settle: int = 300) -> None:
         self._window, self._settle = window, settle
         self._own: dict[str, _Minutes] = {}
         self._told: dict[str, _Minutes] = {}
-        self._last: dict[tuple[str, str], tuple[int, _Tokens]] = {}
+        self._last: dict[tuple[str, str], _Counter] = {}
         self._asked: int | None = None
         self._lock = forkable(self)
 
@@ -54,31 +76,53 @@ class Load:
         input_tokens: int,
         cache_read_tokens: int,
         output_tokens: int,
+        started_at: float | None = None,
     ) -> None:
-        """Take a replica's counters, as /metrics has them; less than before: it was restarted."""
+        """Take a replica's counters, as /metrics had them at `now`; each reading only once.
+
+        Less than before, or of a process that started at another time (seconds of Unix time):
+        counting starts anew from there.
+        """
         total = (input_tokens, cache_read_tokens, output_tokens)
         key, minute = (endpoint, replica), _minute(now)
         with self._lock:
-            minutes = self._told.setdefault(endpoint, _Minutes(self._window, now))
-            at, before = self._last.get(key, (minute, None))
-            if key not in self._last:  # replicas that are gone are forgotten
-                self._last = {k: v for k, v in self._last.items() if not self._old(v[0], minute)}
-            self._last[key] = minute, total
-            if before is None or self._old(at, minute):
-                minutes.add(now, (0, 0, 0))
-            elif any(new < old for new, old in zip(total, before, strict=True)):
-                minutes.add(now, total)
-            else:
-                minutes.add(now, _three(n - o for n, o in zip(total, before, strict=True)))
+            last = self._last.get(key)
+            if last is None:  # replicas that are gone are forgotten
+                self._last = {
+                    k: v for k, v in self._last.items() if not self._old(v.minute, minute)
+                }
+            falls = deque[int](maxlen=_FALLS) if last is None else last.falls
+            served = (0, 0, 0)
+            if last is not None and not self._old(last.minute, minute):
+                if last.anew(total, started_at):
+                    falls.append(minute)
+                else:
+                    served = _three(n - o for n, o in zip(total, last.total, strict=True))
+            self._last[key] = _Counter(minute, total, started_at, falls)
+            minutes = self._told.get(endpoint)
+            silent = minutes is None or self._old(minutes.latest, minute)
+            if minutes is None or silent or self._mixed(endpoint, minute):
+                minutes = self._told[endpoint] = _Minutes(self._window, now)
+                served = (0, 0, 0)
+            minutes.add(now, served)
 
     def _old(self, minute: int, now: int) -> bool:
         return minute < now - self._window
+
+    def _mixed(self, endpoint: str, minute: int) -> bool:
+        """Whether one of its replicas looks like several servers behind one address."""
+        return any(
+            of == endpoint and len(c.falls) == _FALLS and not self._old(c.falls[0], minute)
+            for (of, _), c in self._last.items()
+        )
 
     def flow(self, endpoint: str, now: datetime) -> Flow | None:
         """Tokens a second lately; None as long as too little has been seen."""
         with self._lock:
             told, own = self._told.get(endpoint), self._own.get(endpoint)
-            if told is not None and told.latest >= _minute(now) - _FRESH_MINUTES:
+            minute = _minute(now)
+            fresh = told is not None and told.latest >= minute - _FRESH_MINUTES
+            if fresh and not self._mixed(endpoint, minute):
                 own = told
             found = None if own is None else own.rates(now, self._settle)
         if found is None:
