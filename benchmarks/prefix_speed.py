@@ -126,7 +126,7 @@ def memories() -> Iterator[dict[str, object]]:
     for name, chains in shapes.items():
         gc.collect()
         tracemalloc.start()
-        index, prompts, now = PrefixIndex(MILLION), 0, NOW
+        index, prompts, now = PrefixIndex(1 << 34), 0, NOW
         for chain in chains():
             now += timedelta(seconds=1)
             index.answered(

@@ -4,7 +4,7 @@ import pytest
 
 from router.catalog import Catalog
 from router.errors import ConfigError, MissingKeyError
-from router.transports.access import Access
+from router.transports.access import Access, shown
 
 HOSTS = Catalog.default().hosts
 
@@ -81,6 +81,31 @@ def test_no_repr_shows_a_key():
     """Neither keys nor the environment are part of the repr."""
     access = Access(environ={"DEEPSEEK_API_KEY": "s3cret"}, keys={"deepseek": "s3cret"})
     assert "s3cret" not in repr(access)
+
+
+def test_no_repr_shows_the_password_of_a_url():
+    """Base URLs may hold one."""
+    access = Access(base_urls={"vllm": ["http://u:s3cret@a/v1", "http://b/v1"]})
+    assert "s3cret" not in repr(access)
+
+
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        ("http://a:8000/v1", "http://a:8000/v1"),
+        ("HTTPS://u:s3cret@a:8000/v1", "HTTPS://a:8000/v1"),
+        ("http://u:s3/cret@a/v1", "http://a/v1"),
+        ("http://u:s3@cret/x@a/v1", "http://a/v1"),
+        ("http://u:s3#cr?et@a/v1", "http://a/v1"),
+        ("u:s3cret@a:8000/v1", "a:8000/v1"),
+        ("u:s3://cret@a", "a"),
+        ("http://u:s3cret@[::1", "http://[::1"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url, seen):
+    """However odd either is."""
+    assert shown(url) == seen
 
 
 @pytest.mark.parametrize("key", ["a\nb", "a\rb", "schlüssel", "a\x00b", "\u200bkey"])
@@ -168,8 +193,7 @@ def test_an_empty_list_is_not_set():
 def test_the_fingerprint_is_of_all_replicas_in_any_order():
     """One more replica changes it, their order does not; of one it is as it always was."""
     one, two, turned = (
-        Access(base_urls={"vllm": urls}).fingerprint(HOSTS)
-        for urls in (TWO[:1], TWO, TWO[::-1])
+        Access(base_urls={"vllm": urls}).fingerprint(HOSTS) for urls in (TWO[:1], TWO, TWO[::-1])
     )
     assert two == turned != one
     assert one == Access(base_urls={"vllm": TWO[0]}).fingerprint(HOSTS)

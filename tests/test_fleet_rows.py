@@ -124,6 +124,20 @@ def test_measured_utilisation_is_not_below_the_least():
     assert catalog.rates("m@h", NOW).id.endswith("#amortised@20%")
 
 
+def test_an_idle_fleet_is_at_most_twice_as_dear_as_assumed():
+    """Half of what is assumed is the least, unless it says otherwise or prices are marginal."""
+    idle = [busy("2026-11-22T10:00Z", 1)]
+    for columns, percent in (
+        ({}, 22),
+        ({"utilisation": 1}, 1),
+        ({"least_utilisation": 3}, 3),
+        ({"basis": "marginal"}, 1),
+    ):
+        rates = own(fleet=[fleet(**columns)], utilisation=idle).rates("m@h", NOW)
+        assert rates.id.endswith(f"@{percent}%")
+    assert own(fleet=[fleet()], utilisation=idle).rates("m@h", NOW).output <= 2.05 * 10**12
+
+
 def test_what_was_measured_of_an_older_fleet_is_not_of_a_new_one():
     """A fleet that is laid over another starts from what it assumes itself."""
     old = own(fleet=[fleet()], utilisation=[busy("2026-11-22T10:00Z", 90)])

@@ -56,6 +56,44 @@ def test_every_cause_is_named(cause, seed):
     assert found.fix == causes.FIXES[cause]
 
 
+def test_documents_that_are_looked_up_anew_are_no_counter():
+    """Others of them under other numbers: where much is the same, their order is what to mend."""
+    rng = random.Random(7)
+
+    def text(count):
+        return " ".join(f"word{rng.randrange(9999)}" for _ in range(count))
+
+    docs = [f"Document {n}: {text(200)}" for n in range(5)]
+    first, anew, half = (
+        sent(("system", RULES), ("user", "\n\n".join((*found, f"Question: {text(12)}"))))
+        for found in (
+            (docs[0], docs[3], docs[2]),
+            (docs[0], docs[4], docs[1]),
+            docs[:1] + docs[3:],
+        )
+    )
+    assert compare(first, anew, RULE) is None
+    found = compare(half, sent(*[(m["role"], m["content"]) for m in first.messages]), RULE)
+    assert found is None or found.cause not in {causes.COUNTER, causes.QUESTION}
+    moved = sent(
+        ("system", RULES),
+        ("user", "\n\n".join((docs[0], docs[4], docs[3], f"Question: {text(12)}"))),
+    )
+    found = compare(first, moved, RULE)
+    assert found is not None
+    assert found.cause == causes.DOCUMENTS
+
+
+@pytest.mark.parametrize("between", ["\n", f"\n{RULES}\n"])
+def test_a_number_alone_on_its_line_is_a_counter(between):
+    """Whatever else changes further down."""
+    texts = [f"Call {n} of today.{between}The client is {n * 'a'}.\n{RULES}" for n in (3, 4)]
+    one, other = (sent(("system", text), ("user", "Go on.")) for text in texts)
+    found = compare(one, other, RULE)
+    assert found is not None
+    assert found.cause == causes.COUNTER
+
+
 @pytest.mark.parametrize("name", CLEAN)
 @pytest.mark.parametrize("seed", range(3))
 def test_what_must_differ_is_no_finding(name, seed):

@@ -172,6 +172,44 @@ def test_skipping_bad_lines(cli, tmp_path):
     assert "secret" not in err
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"messages": ["my secret"]},
+        {"messages": [{"role": "my secret", "content": "x"}]},
+        {"messages": [{"role": ["my secret"], "content": "x"}]},
+        {"messages": [{"role": "user", "content": {"my secret": "x"}}]},
+        {"messages": "my secret"},
+        {"my secret": 1},
+        {"body": {"my secret": 1}},
+        {"messages": [{"role": "user", "content": "x"}], "at": "my secret"},
+        {"messages": [{"role": "user", "content": "x"}], "tools": "my secret"},
+        {"messages": [{"role": "user", "content": "x"}], "tools": [{"my secret": 1}]},
+    ],
+)
+def test_what_is_wrong_is_said_without_what_it_says(cli, tmp_path, line):
+    """The place and the kind; the input itself may be anything, a prompt above all."""
+    (tmp_path / "bad.jsonl").write_text(json.dumps(line))
+    code, out, err = cli("lint", "bad.jsonl")
+    assert "secret" not in out + err
+    if code == 1:
+        assert "1: " in err
+        assert "expected" in err
+
+
+def test_progress_where_somebody_looks(cli, tmp_path, monkeypatch):
+    """On a terminal a line on standard error counts up; elsewhere nothing does."""
+    body = {"messages": [{"role": "user", "content": "Hi"}]}
+    (tmp_path / "many.jsonl").write_text((json.dumps(body) + "\n") * 201)
+    code, out, err = cli("lint", "many.jsonl", "--json")
+    assert (code, err) == (0, "")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    _, shown, err = cli("lint", "many.jsonl", "--json")
+    assert err.startswith("\rlinted 20 of 201\rlinted 40 of 201")
+    assert err.endswith("\rlinted 201 of 201\n")
+    assert shown == out
+
+
 def ledger_of(path, *records):
     """A ledger with one answered call for each (fields, input, cached, when)."""
     ledger = SQLiteLedger(path)

@@ -107,14 +107,52 @@ def test_what_was_read_no_longer_delays(bench):
 
 
 def test_a_replica_that_hangs_draws_no_calls(bench):
-    """What is overdue is expected to be as late again, and so on."""
+    """What is overdue is expected to be as late again; now and then a call tries it."""
     bench.warm[A] = 1000
     bench.begin(A, 100)
     bench.time.pass_(0.1)
     assert bench.choose().url == A
-    bench.time.pass_(5.0)
+    bench.time.pass_(2.0)
     assert bench.choose().url == B
-    assert bench.choose(avoid={B}).wait == pytest.approx(5.0, rel=0.1)
+    assert bench.choose(avoid={B}).wait == pytest.approx(2.0, rel=0.1)
+    drawn = 0
+    for _ in range(600):
+        bench.time.pass_(0.1)
+        if (url := bench.choose().url) == A:
+            bench.begin(url, 1000, 1000)
+            drawn += 1
+    assert 0 < drawn < 600 / 6
+
+
+def test_a_stream_that_nobody_reads_takes_no_replica_out_of_service(bench):
+    """Its first token is as late as its reader: the next call finds out, however many they are."""
+    bench.warm[A] = 900
+    tickets = [bench.begin(A, 100) for _ in range(5)]
+    bench.time.pass_(30.0)
+    choice = bench.choose(avoid={B})
+    assert choice.wait == 0.0
+    bench.serve(A, 1000, 900)
+    assert bench.choose(avoid={B}).wait == 0.0
+    assert bench.choose().url == A
+    speed = bench.state(A).prefill_tokens_per_second
+    for ticket in tickets:
+        bench.pool.first_token(ticket)
+        bench.pool.end(ticket)
+    assert bench.state(A).prefill_tokens_per_second == speed
+    assert bench.pool.in_flight() == 0
+
+
+def test_a_slow_server_still_teaches_its_speed():
+    """Ten times slower than assumed: late, yet none behind it is answered first."""
+    fresh = Bench(learned=False)
+    for _ in range(10):
+        ticket = fresh.begin(A, 5000)
+        for _ in range(10):
+            fresh.time.pass_(1.0)
+            fresh.choose()
+        fresh.pool.first_token(ticket)
+        fresh.pool.end(ticket)
+    assert fresh.state(A).prefill_tokens_per_second == pytest.approx(500, rel=0.1)
 
 
 def test_an_answer_in_one_piece_is_taken_to_be_read_when_due(bench):
@@ -192,7 +230,8 @@ def test_a_full_batch_is_waited_for(bench):
     """Where some had to wait, so many are worked on at once: the next waits for one to end."""
     for _ in range(20):
         bench.serve(A, 100, answer=10.0)
-    bench.poll(A, running=2, waiting=1)
+    for _ in range(3):
+        bench.poll(A, running=2, waiting=1)
     bench.poll(A, running=0, waiting=0)
     for _ in range(2):
         bench.pool.first_token(bench.begin(A, 10))
@@ -204,8 +243,8 @@ def test_a_full_batch_is_waited_for(bench):
 def test_a_call_that_found_a_full_batch_teaches_no_speed(bench):
     """Its wait for a place is not the time of its prompt."""
     before = bench.state(A).prefill_tokens_per_second
-    bench.poll(A, running=1, waiting=1)
-    bench.poll(A, running=1, waiting=0)
+    for waiting in (1, 1, 1, 0):
+        bench.poll(A, running=1, waiting=waiting)
     ticket = bench.begin(A, 100)
     bench.time.pass_(30.0)
     bench.pool.first_token(ticket)
@@ -284,6 +323,102 @@ def test_three_errors_in_a_row_are_down(bench):
         bench.pool.failed(bench.begin(A), "failed")
     assert bench.state(A).status == "down"
     assert bench.forgotten == []
+
+
+@pytest.mark.parametrize("trouble", ["failed", "broke"])
+def test_good_polls_do_not_hide_that_every_call_fails(bench, trouble):
+    """`/health` answers 200, calls 500, or they break: one now and then, until one ends well."""
+    bench.warm[A], sent = 1000, 0
+    for _ in range(600):
+        bench.time.pass_(1.0)
+        bench.poll(A, started_at=5.0)
+        if bench.choose().url == A:
+            sent += 1
+            bench.pool.failed(bench.begin(A), trouble)
+    assert bench.state(A).status == "down"
+    assert sent < 30
+    bench.time.pass_(30.0)
+    assert bench.choose().url == A
+    bench.pool.end(bench.begin(A))
+    assert (bench.state(A).status, bench.choose().url) == ("up", A)
+
+
+def test_another_process_does_not_pay_for_the_failures_of_the_last(bench):
+    """One that began later, or came back after nothing listened, is up with its first poll."""
+    for how in ("later", "refused"):
+        bench.poll(A, started_at=5.0)
+        for _ in range(3):
+            bench.pool.failed(bench.begin(A), "failed")
+        bench.poll(A, started_at=5.0)
+        assert bench.state(A).status == "down"
+        if how == "refused":
+            bench.pool.polled(A, Reading(refused=True))
+        bench.poll(A, started_at=500.0 if how == "later" else 5.0)
+        assert bench.state(A).status == "up"
+
+
+def test_a_trial_that_nobody_ends_blocks_no_other(bench):
+    """Half open, its caller gone: after its time another call may try."""
+    for _ in range(3):
+        bench.pool.failed(bench.begin(A), "failed")
+    bench.time.pass_(1.0)
+    bench.pool.begin(A, 10, 0, stream=True, lasts=30.0)
+    bench.warm[A] = 1000
+    assert bench.choose().url == B
+    bench.time.pass_(100.0)
+    assert bench.choose().url == A
+
+
+def test_a_replica_that_starts_again_gets_no_calls_until_it_is_ready(bench):
+    """Nothing listened, then `/health` answers 503 for two minutes while it loads."""
+    bench.warm[A] = 1000
+    bench.pool.polled(A, Reading(refused=True))
+    for _ in range(120):
+        bench.time.pass_(1.0)
+        if A in bench.pool.due():
+            bench.poll(A, ready=False)
+        assert bench.choose().url == B
+        assert bench.state(A).status == "down"
+    bench.time.pass_(6.0)
+    assert A in bench.pool.due()
+    bench.poll(A)
+    assert (bench.state(A).status, bench.choose().url) == ("up", A)
+
+
+def test_a_trial_that_is_refused_for_now_is_no_way_in(bench):
+    """It is down, and a call that tried it was told 503: not another one at once."""
+    bench.pool.polled(A, Reading(refused=True))
+    bench.warm[A] = 1000
+    bench.time.pass_(1.0)
+    bench.pool.failed(bench.begin(A), "busy", retry_after=0.0)
+    assert bench.choose().url == B
+    assert A in bench.pool.due()
+
+
+def test_what_a_replica_serves_is_asked_again_when_it_is_another(bench):
+    """After a new start, or when nothing listened: it may serve another model."""
+    for how in ("anew", "refused by a poll", "refused by a call"):
+        bench.poll(A, started_at=5.0)
+        bench.pool.serving(A, frozenset({"m"}))
+        if how == "anew":
+            bench.poll(A, started_at=500.0)
+        elif how == "refused by a poll":
+            bench.pool.polled(A, Reading(refused=True))
+        else:
+            bench.pool.failed(bench.begin(A), "refused")
+        assert not bench.pool.knows_models(A), how
+        bench.pool.polled(A, Reading(models=frozenset({"n"})))
+        assert bench.state(A).models == frozenset({"n"})
+
+
+def test_when_its_metrics_were_read_is_told(bench):
+    """By the pool's clock; none were, or none any more: when they last were."""
+    assert bench.state(A).read_at is None
+    bench.poll(A, running=1)
+    read = bench.time.now
+    bench.time.pass_(60.0)
+    bench.poll(A)
+    assert bench.state(A).read_at == read
 
 
 def test_a_call_that_is_left_says_nothing(bench):

@@ -99,6 +99,24 @@ def test_three_failures_in_a_row_are_down():
     assert health.status == "down"
 
 
+def test_a_good_poll_ends_silence_and_no_failure():
+    """Down as nothing answered: up again. Failures still count until a call ends well."""
+    health = Health()
+    for _ in range(2):
+        health.failed(0.0)
+        health.silent(0.0)
+    assert health.ready() is False
+    health.silent(0.0)
+    assert health.status == "up"
+    for _ in range(2):
+        health.silent(0.0)
+    assert (health.status, health.ready(), health.status) == ("down", True, "up")
+    health.failed(0.0)
+    assert (health.status, health.ready(), health.status) == ("down", False, "down")
+    assert health.fit(FIRST_DELAY)
+    assert (health.well(), health.status) == (True, "up")
+
+
 def test_silence_counts_by_itself():
     """Three polls without an answer in time."""
     health = Health()

@@ -24,6 +24,7 @@ class Server:
 
     def __init__(self):
         self.health, self.started, self.pages, self.seen = 200, 5.0, True, []
+        self.models = MODELS
         self.port = 0
         self.start()
 
@@ -60,7 +61,7 @@ class Server:
             return self.health, ""
         if path == "/metrics" and self.pages:
             return 200, METRICS.format(started=self.started)
-        return (200, MODELS) if path == "/v1/models" and self.pages else (404, "{}")
+        return (200, self.models) if path == "/v1/models" and self.pages else (404, "{}")
 
     @property
     def url(self):
@@ -153,10 +154,11 @@ def test_a_restart_between_two_polls_is_seen(servers, watched):
     found.until(lambda: found.forgotten == [one.url])
 
 
-def test_503_drains(servers, watched):
-    """No new calls while it is not ready."""
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_5xx_drains(servers, watched, status):
+    """No new calls while it, or what stands before it, says that it is not ready."""
     found, one = watched([s.url for s in servers]), servers[0]
-    one.health = 503
+    one.health = status
     found.until(lambda: found.state(one.url).status == "draining")
     one.health = 200
     found.until(lambda: found.state(one.url).status == "up")
@@ -169,6 +171,78 @@ def test_a_server_without_these_pages_is_up(servers, watched):
     found.until(lambda: sum(path == "/health" for path, _ in one.seen) > 3)
     assert (found.state(one.url).status, found.state(one.url).running) == ("up", None)
     assert sum(path == "/metrics" for path, _ in one.seen) == 1
+
+
+def test_one_that_serves_another_model_after_its_restart_is_asked_again(servers, watched):
+    """Its models, and whether it has metrics now."""
+    found, one = watched([s.url for s in servers]), servers[0]
+    one.pages = False
+    found.until(lambda: ("/metrics", None) in one.seen)
+    one.stop()
+    found.until(lambda: found.state(one.url).status == "down")
+    one.pages = True
+    one.start()
+    found.until(lambda: found.state(one.url).running == 2)
+    one.started, one.models = 60.0, MODELS.replace('"m"', '"n"')
+    found.until(lambda: found.state(one.url).models == frozenset({"n"}))
+
+
+class Dripping(Server):
+    """Answers what `slow` names byte by byte, without an end."""
+
+    slow = "/metrics"
+
+    def answer(self, path):
+        if path == self.slow:
+            self.gone.wait(20)
+        return super().answer(path)
+
+
+@pytest.mark.parametrize("slow", ["/health", "/metrics"])
+def test_one_that_hangs_delays_no_other(watched, slow):
+    """The others are polled on, it counts as silent, and closing does not wait for it."""
+    one, other = Dripping(), Server()
+    one.gone, one.slow = threading.Event(), slow
+    found = watched([one.url, other.url])
+    found.until(lambda: sum(path == "/health" for path, _ in other.seen) > 2)
+    assert ("/health", None) in one.seen
+    assert found.state(one.url).running is None
+    thread = found.watcher._thread
+    found.watcher.close()
+    assert not thread.is_alive()
+    one.gone.set()
+    for server in (one, other):
+        server.stop()
+
+
+def test_one_that_is_asked_for_long_was_silent(monkeypatch):
+    """An answer that never ends: three turns later it is down, and nobody asks it twice."""
+    gone, asked = threading.Event(), []
+
+    def hang(url, headers):
+        asked.append(url)
+        if url.startswith("http://a"):
+            gone.wait(20)
+        return 200, ""
+
+    monkeypatch.setattr(module, "_LONG", 0.0)
+    pool, watcher, _ = scripted(hang)
+    for status in ("up", "up", "up", "down"):
+        watcher.poll(hang, 0.05)
+        assert [s.status for s in pool.states()] == [status, "up"]
+    assert sum(url.startswith("http://a") for url in asked) == 1
+    watcher.close()
+    gone.set()
+
+
+def test_an_answer_that_drips_is_none(monkeypatch, wire):
+    """A byte now and then is no silence to a socket: the whole page has its time."""
+    from wire import REPEAT, Answer
+
+    monkeypatch.setattr(module, "_TIMEOUT", 0.2)
+    wire.models("vllm", Answer((b"#", REPEAT), chunked=True))
+    with module._Http() as http:
+        assert http.get(wire.url("vllm") + "/models", {}) is None
 
 
 def test_close_ends_the_thread(servers, watched):
@@ -231,7 +305,7 @@ def test_where_it_asks():
     get = Script(health=(200, ""), metrics=(200, METRICS.format(started=1)), models=(200, MODELS))
     pool, watcher, _ = scripted(get)
     watcher.poll(get)
-    assert get.asked == [
+    assert sorted(get.asked) == [
         "http://a/health", "http://a/metrics", "http://a/v1/models",
         "http://b/openai/health", "http://b/openai/metrics", "http://b/openai/v1/models",
     ]  # fmt: skip

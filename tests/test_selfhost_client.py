@@ -9,8 +9,9 @@ from policies import cheapest
 from router import Client
 from router.errors import BudgetExceededError
 from router.ledgers.sqlite import SQLiteLedger
+from router.money import to_usd
 from router.selfhost import priced
-from router.testing import MockTransport, reply
+from router.testing import FakeClock, MockTransport, reply
 
 NOW = utc("2026-11-22T12:00")
 ASK = [{"role": "user", "content": "Which colour has the zebra?"}]
@@ -44,7 +45,7 @@ def client(basis, **settings):
         "ledger": SQLiteLedger(":memory:"),
         "now": lambda: NOW,
     }
-    return Client(transport=MockTransport(answer), **(made | settings))
+    return Client(**({"transport": MockTransport(answer)} | made | settings))
 
 
 @pytest.mark.parametrize(
@@ -76,3 +77,47 @@ def test_a_hard_budget_holds():
         mine.chat.completions.create(ASK, max_tokens=100)
     with client("marginal", budgets="0.002") as mine:
         assert mine.chat.completions.create(ASK, max_tokens=100).text == "Black and white"
+
+
+class Meanwhile(MockTransport):
+    """While it serves a call, `then` happens."""
+
+    then = staticmethod(lambda: None)
+
+    def send(self, call):
+        self.then()
+        return super().send(call)
+
+
+@pytest.mark.parametrize(("tokens", "step"), [(60, "22%"), (60 * 91, "90%")])
+def test_a_price_that_changes_under_way_is_the_next_calls(tokens, step):
+    """Between reserve and settle the fleet became dearer, or cheaper: the call costs what it was
+    reserved at, a hard budget with room for just that holds, and the next call pays the new one.
+    """
+    clock, ledger = FakeClock(NOW), SQLiteLedger(":memory:")
+    transport = Meanwhile(reply("Black and white", input_tokens=12, output_tokens=100))
+    with client("amortised", ledger=ledger, now=clock, transport=transport) as mine:
+        with pytest.raises(BudgetExceededError) as refused:
+            mine.chat.completions.create(ASK, max_tokens=100, budget="0.000001")
+        was, load = mine.catalog.rates("m@h", NOW), mine._core.upkeep.load
+
+        def others_call():
+            for _ in range(10):
+                load.served(
+                    "m@h", clock(), input_tokens=0, cache_read_tokens=0, output_tokens=tokens
+                )
+                clock.advance(60)
+            mine.plan(ASK, max_tokens=100)
+            assert mine.catalog.rates("m@h", clock()).id.endswith(step)
+
+        transport.then = others_call
+        just = refused.value.requested
+        first = mine.chat.completions.create(ASK, max_tokens=100, budget=just).route.cost
+        (entry,) = ledger.entries()
+        transport.then = lambda: None
+        second = mine.chat.completions.create(ASK, max_tokens=100).route.cost
+    ledger.close()
+    assert first.rates_id == entry.record.rates_id == was.id
+    assert first.pico == entry.cost == -(-(12 * was.input + 100 * was.output) // 10**6)
+    assert to_usd(first.pico) <= just
+    assert second.rates_id.endswith(step)

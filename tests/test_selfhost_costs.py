@@ -7,11 +7,12 @@ from fractions import Fraction
 import pytest
 from spending import NOW, Book
 
+from router.catalog import Catalog
 from router.cli import main
 from router.errors import InvalidRequestError
 from router.ledgers.sqlite import SQLiteLedger
 from router.money import to_pico, to_usd
-from router.selfhost import Fleet, Flow, Point, fleet_costs
+from router.selfhost import Fleet, Flow, Point, fleet_costs, fleets_costs
 
 # 110 tokens a call (100 in, 64 of them cached, 10 out); a replica serves 11 calls in 10 seconds.
 FLEET = Fleet(
@@ -87,6 +88,86 @@ def test_marginal_goes_by_the_load_of_the_hour(book):
     many = Fleet(gpus=1, usd_per_gpu_hour=to_pico("3.60"), curve=_scaled(points, 1 / 20))
     busy = costs(book, fleet=many).marginal / 20
     assert 0 < idle < busy
+
+
+def owned(*spans, **tables):
+    """m@h on so many replicas, from and to these instants, as `FLEET` but with one GPU each."""
+    row = {
+        "endpoint": "m@h",
+        "gpus": 1,
+        "usd_per_gpu_hour": "3.60",
+        "utilisation": 45,
+        "curve": [{"input": 110, "output": 11}],
+        "source": "s",
+        "checked": "2026-11-22",
+    }
+    fleets = [
+        row | {"replicas": n} | {k: at for k, at in (("valid_from", a), ("valid_to", b)) if at}
+        for n, a, b in spans
+    ]
+    host = {"name": "h", "self_hosted": True}
+    served = {"model": "m", "host": "h", "model_id": "m"}
+    limits = {"context_tokens": 1000, "max_output_tokens": 10}
+    return Catalog.load(
+        {
+            "host": [host],
+            "model": [{"name": "m"}],
+            "endpoint": [served | limits],
+            "fleet": fleets,
+            **tables,
+        }
+    )
+
+
+def test_a_fleet_that_changed_is_paid_as_it_was(book):
+    """Ten replicas for three hours, then one for one hour: 31 x 3.60 USD, not 4 x 3.60."""
+    catalog = owned((10, None, NOW), (1, NOW, None))
+    for _ in range(33):
+        book.call(1000)
+    (found,) = fleets_costs(book.ledger.entries(), catalog, NOW - 3 * HOUR, NOW + HOUR)
+    assert found.rent == to_pico("111.6")
+    assert (found.since, found.until) == (NOW - 3 * HOUR, NOW + HOUR)
+    assert (found.requests, found.tokens, found.charged) == (33, 3630, 33_000)
+    late = fleet_costs(
+        book.ledger.entries(),
+        catalog.fleets(NOW)["m@h"].fleet.fleet,
+        NOW,
+        NOW + HOUR,
+        endpoint="m@h",
+    )
+    assert found.marginal == late.marginal
+    assert found.idle == late.idle + to_pico("108")
+    assert found.utilisation == late.utilisation / 31
+
+
+def test_rent_is_only_of_when_a_fleet_was_there(book):
+    """Before its first row and after its last nothing is rented, and calls are not its own."""
+    catalog = owned((1, NOW - HOUR, NOW))
+    book.call(1000)
+    book.call(1000, at=NOW - HOUR / 2)
+    (found,) = fleets_costs(book.ledger.entries(), catalog, NOW - 9 * HOUR, NOW + 9 * HOUR)
+    assert (found.rent, found.requests) == (to_pico("3.60"), 1)
+    assert fleets_costs([], catalog, NOW, NOW + HOUR) == ()
+    with pytest.raises(InvalidRequestError, match="until after since"):
+        fleets_costs([], catalog, NOW, NOW)
+
+
+def test_what_was_measured_changes_no_rent(book):
+    """Utilisation rows are prices of one fleet: the span is not cut, nor its hours."""
+    busy = [
+        {"endpoint": "m@h", "valid_from": NOW - minutes * HOUR / 60, "percent": 60}
+        for minutes in range(1, 50, 7)
+    ]
+    for minutes in range(60):
+        book.call(1000, at=NOW - minutes * HOUR / 60)
+    calls = list(book.ledger.entries())
+    found = [
+        fleets_costs(calls, owned((1, None, None), **more), NOW - HOUR, NOW + HOUR)
+        for more in ({}, {"utilisation": busy})
+    ]
+    assert found[0] == found[1]
+    fleet = owned((1, None, None)).fleets(NOW)["m@h"].fleet.fleet
+    assert found[0] == (fleet_costs(calls, fleet, NOW - HOUR, NOW + HOUR, endpoint="m@h"),)
 
 
 def _scaled(points, by):

@@ -4,6 +4,7 @@ import threading
 from datetime import timedelta
 from fractions import Fraction
 
+import pytest
 from catalogs import utc
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,9 +22,15 @@ def call(load, now, read=100, cached=0, written=60, endpoint="m@h"):
     load.served(endpoint, now, input_tokens=read, cache_read_tokens=cached, output_tokens=written)
 
 
-def tell(load, now, read, written, replica="a", cached=0):
+def tell(load, now, read, written, replica="a", cached=0, started_at=None):
     load.totals(
-        "m@h", replica, now, input_tokens=read, cache_read_tokens=cached, output_tokens=written
+        "m@h",
+        replica,
+        now,
+        input_tokens=read,
+        cache_read_tokens=cached,
+        output_tokens=written,
+        started_at=started_at,
     )
 
 
@@ -72,7 +79,7 @@ def test_own_calls_count_again_when_the_counters_stop():
 
 
 def test_replicas_add_up_and_may_restart():
-    """Counters are of one replica each; one that fell was restarted, and counts from zero."""
+    """Counters are of one replica each; one that fell counts anew from where it is."""
     load = Load()
     tell(load, START, 5000, 5000, "a")
     tell(load, START, 0, 0, "b")
@@ -81,7 +88,54 @@ def test_replicas_add_up_and_may_restart():
     assert rates(load, at(minutes=5)) == (20, 0, 20)
     tell(load, at(minutes=10), 600, 600, "a")
     tell(load, at(minutes=10), 3000, 3000, "b")
-    assert rates(load, at(minutes=10)) == (11, 0, 11)
+    assert rates(load, at(minutes=10)) == (10, 0, 10)
+    tell(load, at(minutes=12), 1200, 1200, "a")
+    assert rates(load, at(minutes=12))[0] * 720 == 6600
+
+
+def test_another_process_counts_anew():
+    """One that started at another time is no rise of these counters, however high they are."""
+    load = Load()
+    tell(load, START, 100, 100, started_at=5.0)
+    tell(load, at(minutes=5), 10**9, 10**9, started_at=1800.0)
+    assert rates(load, at(minutes=5)) == (0, 0, 0)
+    tell(load, at(minutes=6), 10**9 + 360, 10**9, started_at=1800.4)
+    assert rates(load, at(minutes=6)) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("starts", [(None, None), (5.0, 9.0)])
+def test_counters_that_alternate_are_not_believed(starts):
+    """One address, several servers behind it: our own calls count, once it fell three times."""
+    load = Load()
+    for minute in range(20):
+        pod = minute % 2
+        call(load, at(minutes=minute), written=60)
+        total = (10_000_000, 5_000_000)[pod] + 1000 * minute
+        tell(load, at(minutes=minute), 0, total, started_at=starts[pod])
+        found = rates(load, at(minutes=minute))
+        assert found is None or found[2] <= Fraction(6, 5)
+    assert found is not None
+
+
+def test_counters_are_believed_again():
+    """Once they have risen for a whole window, and over what was seen since then."""
+    load = Load()
+    for total in (9, 5, 9, 5, 9, 5):
+        tell(load, START, 0, total * 10**6)
+    for minute in range(1, 22):
+        call(load, at(minutes=minute), written=60)
+        tell(load, at(minutes=minute), 0, 5 * 10**6 + 600 * minute)
+    assert rates(load, at(minutes=21))[2] == 10
+    call(load, at(minutes=10), written=60)
+
+
+def test_a_restart_or_two_do_no_harm():
+    """A server that was restarted is still one server."""
+    load = Load()
+    for minute in range(15):
+        call(load, at(minutes=minute), written=6)
+        tell(load, at(minutes=minute), 0, 600 * (minute % 6))
+    assert rates(load, at(minutes=15))[2] > 6
 
 
 def test_counters_after_a_long_silence_start_anew():
@@ -90,7 +144,8 @@ def test_counters_after_a_long_silence_start_anew():
     tell(load, START, 0, 0)
     tell(load, at(hours=2), 10**9, 10**9)
     tell(load, at(hours=2, minutes=5), 10**9 + 300, 10**9)
-    assert rates(load, at(hours=2, minutes=5))[0] * 900 == 300
+    assert rates(load, at(hours=2, minutes=4)) is None  # not: idle all the time
+    assert rates(load, at(hours=2, minutes=5))[0] * 300 == 300
 
 
 def test_replicas_that_are_gone_are_forgotten():

@@ -144,6 +144,23 @@ def test_a_bill_can_be_worked_out_again_from_its_id():
     assert priced(above, mine.rates("m@h", START).id, START).output < twice.output
 
 
+def test_an_idle_fleet_does_not_price_itself_out():
+    """After hours without a call it costs what half of the assumed load makes it cost."""
+    mine, load = catalog(), loaded(*[45] * 10)
+    now = at(hours=3)
+    after = refreshed(mine, load, now)
+    assert after.rates("m@h", now).id.endswith("#amortised@22%")
+    assert after.rates("m@h", now).output < 2.1 * mine.rates("m@h", now).output
+
+
+def test_a_bill_outlives_a_change_of_the_least():
+    """What was billed at one percent is that still, though no price assumes so little now."""
+    old = catalog(least_utilisation=1)
+    after = refreshed(old, loaded(*[1] * 10), at(minutes=10)).rates("m@h", at(minutes=10))
+    assert after.id.endswith("@1%")
+    assert priced(catalog(least_utilisation=30), after.id, START).output == after.output
+
+
 @pytest.mark.parametrize(
     "name",
     ["m@h/1970-01-01", "m@h/1970-01-01#peak", "m@h/2026-01-01#amortised@45%", "m@h", ""],

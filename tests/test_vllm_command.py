@@ -80,6 +80,11 @@ def test_speciale_gets_no_tool_parser():
         (V32, "deepseek_v32", "deepseek_v3"),
         ("nvidia/DeepSeek-V3.2-NVFP4", "deepseek_v32", "deepseek_v3"),
         ("deepseek-ai/DeepSeek-V3.2-Speciale", "", "deepseek_v3"),
+        ("deepseek-ai/DeepSeek-V3.2-Exp", "", "deepseek_v3"),
+        ("deepseek-ai/DeepSeek-R1-0528-Qwen3-8B", "", "deepseek_r1"),
+        ("unsloth/DeepSeek-R1-0528-Qwen3-8B-bnb-4bit", "", "deepseek_r1"),
+        ("Qwen/Qwen3-Embedding-8B", "", ""),
+        ("Qwen/Qwen3-Reranker-0.6B", "", ""),
         ("deepseek-ai/DeepSeek-V3.1", "deepseek_v31", "deepseek_v3"),
         ("deepseek-ai/DeepSeek-V3-0324", "deepseek_v3", ""),
         ("deepseek-ai/DeepSeek-R1-0528", "deepseek_v3", "deepseek_r1"),
@@ -100,6 +105,19 @@ def test_parsers_by_model(model, tools, reasoning):
     """A model is known by the last part of its id, whoever quantised it or wherever it lies."""
     serving = serving_of(model)
     assert (serving.tools, serving.reasoning) == (tools, reasoning)
+
+
+def test_what_small_and_other_models_are_not_told():
+    """A dense distill needs no memory of R1's; what writes no answers is said to write none."""
+    distill = command_for(Target(model="x/DeepSeek-R1-0528-Qwen3-8B", served_name="r1"))
+    assert not any("GB" in note or "mixture" in note for note in distill.notes)
+    assert serving_of("deepseek-ai/DeepSeek-R1-0528").gpu_gb == 805
+    embeds = command_for(Target(model="Qwen/Qwen3-Embedding-8B", served_name="e"))
+    assert any("writes no answers" in note for note in embeds.notes)
+    assert "--tool-call-parser" not in flags(embeds)
+    assert "--tokenizer-mode" not in flags(
+        command_for(Target(model="deepseek-ai/DeepSeek-V3.2-Exp", served_name="e"))
+    )
 
 
 def test_every_row_has_a_source_and_flags_in_pairs():
@@ -128,6 +146,56 @@ def test_an_address_of_version_six():
     assert command_for(Target(model="m", served_name="m"), host="::1").base_url == (
         "http://[::1]:8000/v1"
     )
+
+
+@pytest.mark.parametrize("flag", ["--ssl-keyfile", "--ssl_certfile", "--ssl-keyfile=key.pem"])
+def test_with_a_certificate_it_is_https(flag):
+    """As the server that has one answers."""
+    extra = [flag] if "=" in flag else [flag, "file.pem"]
+    command = command_for(Target(model="m", served_name="m"), extra=extra)
+    assert command.base_url == "https://127.0.0.1:8000/v1"
+
+
+def test_a_unix_socket_has_no_address(cli, capsys):
+    """None is printed that nobody listens at, and it is not run to be asked in vain."""
+    words = ("vllm", "serve", "a/model")
+    text = cli(*words, "--", "--uds", "/run/v.sock")
+    assert "http" not in text
+    assert "# --uds: it answers at a Unix socket alone" in text
+    assert json.loads(cli(*words, "--json", "--", "--uds=/run/v.sock"))["url"] is None
+
+
+def test_a_unix_socket_is_not_run(monkeypatch, capsys):
+    """The error names the two that exclude each other."""
+    monkeypatch.setattr(vllm, "_program", lambda *, running: ("/no/such",))
+    assert main(["vllm", "serve", "a/model", "--run", "--", "--uds", "/run/v.sock"]) == 1
+    assert "--uds: --run asks the server over TCP" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["--port", "0"], ["--port", "65536"], ["--port", "-1"], ["--", "--port"]),
+        *(["--", "--port=0"], ["--", "--port", "x"], ["--", "--port", "--seed", "1"]),
+        *(["--", "--host"], ["--", "--api-key"], ["--", "--ssl-keyfile"], ["--", "--uds="]),
+    ],
+)
+def test_flags_that_say_nothing_are_refused(words, capsys):
+    """Where it will answer must be known before it is started."""
+    assert main(["vllm", "serve", "a/model", *words]) == 1
+    error = capsys.readouterr().err
+    assert "ConfigError: --" in error
+    assert "expected a" in error
+
+
+def test_a_key_is_noted_and_not_in_the_repr():
+    """It is for the server and for who asks it."""
+    command = command_for(
+        Target(model="m", served_name="m"), extra=["--api-key", "sk-secret", "sk-other"]
+    )
+    assert command.api_key == "sk-secret"
+    assert "sk-" not in repr(command)
+    assert any("VLLM_API_KEY" in note for note in command.notes)
 
 
 def test_an_unknown_model_is_served_without_parsers(tmp_path):

@@ -25,6 +25,8 @@ from router.reports.caching import saved_by
 
 MONTH = timedelta(days=30)
 _MILLION = 10**6
+_MANY, _STEP = 200, 20
+"""Requests from which on progress is shown, and how often: some take a tenth of a second."""
 
 
 def add_to(commands: Any) -> None:
@@ -105,7 +107,7 @@ def _lint_file(given: argparse.Namespace, prices: Prices, out: Output) -> bool:
         )
         with source as lines:
             asked = read(lines, name, prices.rule_of, bad.append if given.skip_bad else None)
-            found = survey(asked, prices.rule_of, show=given.show)
+            found = survey(asked, prices.rule_of, show=given.show, on_done=_progress)
     except OSError as error:
         raise ConfigError(f"cannot read {given.file}: {error.strerror}") from error
     except UnicodeDecodeError:
@@ -154,6 +156,13 @@ def _row(loss: Loss, prices: Prices, months: int | None) -> dict[str, Any]:
         "fix": loss.fix,
         "shown": loss.shown,
     }
+
+
+def _progress(done: int, of: int) -> None:
+    """A line on standard error that counts up, where somebody may wait and look."""
+    if of >= _MANY and (done % _STEP == 0 or done == of) and sys.stderr.isatty():
+        end = "\n" if done == of else ""
+        print(f"\rlinted {done:,} of {of:,}", end=end, file=sys.stderr, flush=True)
 
 
 def _months(given: argparse.Namespace, found: Survey) -> int | None:

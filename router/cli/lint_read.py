@@ -71,14 +71,14 @@ def _asked(line: Mapping[str, Any], number: int, rule_of: Callable[[Sent], Cache
     if "messages" not in body:
         raise InvalidRequestError(
             'expected a request such as {"messages": [...]}, or one as "body" or "request"; '
-            f"got the fields {', '.join(sorted(map(str, body))[:8]) or 'none'}"
+            f"got an object with {len(body)} other fields"
         )
     response = _map(line.get("response"))
     response = _map(response.get("body")) or response
     model, thinking = _model(body)
     form = body.get("response_format")
     sent = Sent(
-        messages=check_messages(body["messages"]),
+        messages=_messages(body["messages"]),
         tools=_tools(body.get("tools")),
         response_format=form if isinstance(form, dict) else None,
         thinking=thinking,
@@ -96,6 +96,19 @@ def _asked(line: Mapping[str, Any], number: int, rule_of: Callable[[Sent], Cache
         input_tokens=usage.input_tokens if usage else None,
         cache_read_tokens=usage.cache_read_tokens if usage else None,
     )
+
+
+def _messages(messages: Any) -> tuple[Mapping[str, Any], ...]:
+    """The messages; an error says which has no role, and not what it has instead."""
+    try:
+        return check_messages(messages)
+    except InvalidRequestError as error:
+        if error.param is None or not error.param.endswith(".role"):
+            raise
+        raise InvalidRequestError(
+            f"{error.param}: expected system, developer, user, assistant or tool",
+            param=error.param,
+        ) from None
 
 
 def _model(body: Mapping[str, Any]) -> tuple[str, bool]:
@@ -150,7 +163,7 @@ def _time(line: Mapping[str, Any]) -> datetime | None:
             found = datetime.fromisoformat(str(value))
         except (ValueError, OverflowError, OSError):
             raise InvalidRequestError(
-                f"{name}: expected an ISO instant or seconds since 1970, got {str(value)[:40]!r}"
+                f"{name}: expected an ISO instant or seconds since 1970, got neither"
             ) from None
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     return None

@@ -29,24 +29,21 @@ def spent(out: Output, given: argparse.Namespace, catalog: Catalog, now: datetim
     Raises:
         ConfigError: the catalogue has no such fleet.
     """
-    from router.selfhost import fleet_costs
+    from router.selfhost import fleets_costs
 
     until = given.until or now
     since = given.since or until - _MONTH
     require_ledger(given.ledger)
-    rows = {n: r.fleet for n, r in catalog.fleets(until).items() if r.fleet}
-    wanted = {n: row for n, row in rows.items() if not given.model or given.model in n}
-    if not wanted:
-        raise ConfigError(
-            f"expected an endpoint with a [[fleet]] row ({', '.join(rows) or 'none'}), got "
-            f"{given.model!r}; give yours with --fleet FILE"
-        )
     with closing(open_store(given.ledger or default_ledger(os.environ))) as ledger:
-        entries = list(ledger.entries(since=since, until=until))
-    costs = [
-        fleet_costs(entries, row.fleet, since, until, endpoint=name)
-        for name, row in wanted.items()
-    ]
+        entries = ledger.entries(since=since, until=until)
+        every = fleets_costs(entries, catalog, since, until)
+    costs = [c for c in every if not given.model or given.model in c.endpoint]
+    if not costs:
+        known = ", ".join(c.endpoint for c in every) or "none"
+        raise ConfigError(
+            f"expected an endpoint with a [[fleet]] row ({known}), got {given.model!r}; give "
+            "yours with --fleet FILE"
+        )
     shown = [
         [
             c.endpoint,

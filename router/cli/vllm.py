@@ -14,7 +14,13 @@ from typing import Any
 
 from router.catalog import Catalog
 from router.cli.output import Output, add_json
-from router.cli.serving import interruptible, started, wait_until_healthy
+from router.cli.serving import (
+    interruptible,
+    require_free,
+    require_serves,
+    started,
+    wait_until_healthy,
+)
 from router.errors import ConfigError
 from router.transports.access import Access
 from router.transports.vllm.checks import check
@@ -81,7 +87,8 @@ def run(given: argparse.Namespace) -> int:
     out.data({"arguments": command.arguments, "url": command.base_url, "notes": command.notes})
     if given.serving:
         return _serve(command, catalog, out)
-    out.line(f"\n# then: export VLLM_BASE_URL={command.base_url}")
+    if command.base_url is not None:
+        out.line(f"\n# then: export VLLM_BASE_URL={command.base_url}")
     return 0
 
 
@@ -109,16 +116,22 @@ def _program(*, running: bool) -> tuple[str, ...]:
 
 def _serve(command: Command, catalog: Catalog, out: Output) -> int:
     """Run the server, wait until it answers, say what it lacks, and stay until it or we end."""
+    url = command.base_url
+    if url is None:
+        raise ConfigError("--uds: --run asks the server over TCP; leave one of the two out")
     host = catalog.hosts["vllm"]
-    key = Access(environ=os.environ).key("vllm", host)
+    keys = {"vllm": command.api_key} if command.api_key else {}
+    key = Access(environ=os.environ, keys=keys).key("vllm", host)
     contexts = {e.model_id: e.context_tokens for e in catalog.endpoints if e.host == "vllm"}
+    require_free(command.host, command.port)
     try:
-        with interruptible(), started(command.arguments) as process:
-            wait_until_healthy(process, command.base_url)
-            findings = list(check("vllm", command.base_url, key, contexts=contexts))
+        with interruptible(), started(command.arguments, ends_with_us=True) as process:
+            wait_until_healthy(process, url)
+            require_serves(process, url, command.served_name, key)
+            findings = list(check("vllm", url, key, contexts=contexts))
             rows = [(f.state, f.what, f.finding) for f in findings]
-            out.table(f"vLLM at {command.base_url}", ("", "what", "finding"), rows)
-            out.line(f"\nready: export VLLM_BASE_URL={command.base_url}")
+            out.table(f"vLLM at {url}", ("", "what", "finding"), rows)
+            out.line(f"\nready: export VLLM_BASE_URL={url}")
             sys.stdout.flush()
             return process.wait()
     except KeyboardInterrupt:

@@ -89,10 +89,15 @@ class Survey:
 
 
 def survey(
-    asked: Iterable[Asked], rule_of: Callable[[Sent], CacheRule], *, show: bool = False
+    asked: Iterable[Asked],
+    rule_of: Callable[[Sent], CacheRule],
+    *,
+    show: bool = False,
+    on_done: Callable[[int, int], None] | None = None,
 ) -> Survey:
     """Compare each request with those before it. In the order of time if all have one, else as
-    they come, each then taken to find what those before it left.
+    they come, each then taken to find what those before it left. `on_done` is told after each how
+    many are done, of how many.
 
     Raises:
         InvalidRequestError: messages or tools that no template could express; names the line.
@@ -133,6 +138,8 @@ def survey(
         found.as_sent_tokens += kept
         found.restructured_tokens += kept + lost
         _report(found, one)
+        if on_done is not None:
+            on_done(found.requests, len(every))
     found.losses = sorted(losses.values(), key=lambda loss: (-loss.lost_tokens, loss.route))
     return found
 

@@ -35,6 +35,8 @@ def check_messages(messages: Any) -> tuple[Mapping[str, Any], ...]:
     for i, message in enumerate(messages):
         if not isinstance(message, Mapping) or message.get("role") not in _ROLES:
             got = message.get("role") if isinstance(message, Mapping) else type(message).__name__
+            if not (got is None or (isinstance(got, str) and got.isidentifier())):
+                got = type(got).__name__  # it may be a prompt in the wrong place
             raise InvalidRequestError(
                 f"messages[{i}]: expected a dict with a role of {', '.join(_ROLES)}; got {got!r}",
                 param=f"messages[{i}].role",

@@ -2,7 +2,7 @@
 
 from router.catalog.fleet import Fleet, Flow, Point, TokenPrices
 from router.selfhost.breakeven import HOURS_A_MONTH, Mix, Rival, Sized, rival, rivals, sized
-from router.selfhost.costs import FleetCosts, fleet_costs
+from router.selfhost.costs import FleetCosts, fleet_costs, fleets_costs
 from router.selfhost.load import Load
 from router.selfhost.refresh import Busy, busy, priced, refreshed
 from router.selfhost.scenarios import UTILISATIONS, Scenarios, scenarios
@@ -23,6 +23,7 @@ __all__ = [
     "TokenPrices",
     "busy",
     "fleet_costs",
+    "fleets_costs",
     "priced",
     "refreshed",
     "rival",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil
 
+from router.catalog import Catalog
 from router.catalog.fleet import Fleet, Flow
 from router.errors import InvalidRequestError
 from router.ledgers import Entry
@@ -25,7 +27,8 @@ class FleetCosts:
 
     `rent` is what was paid for all its GPUs, `idle` the part of that in which they served none of
     these tokens, `marginal` the GPU time that the calls added, at the load of their hour, and
-    `charged` what the ledger billed for them. `utilisation` is a part of capacity.
+    `charged` what the ledger billed for them. `utilisation` is a part of capacity; of a fleet that
+    changed, the part of the rent that was used.
     """
 
     endpoint: str
@@ -51,6 +54,64 @@ class FleetCosts:
         return to_usd(ceil(Fraction(pico * _MILLION, self.tokens))) if self.tokens else None
 
 
+def fleets_costs(
+    entries: Iterable[Entry], catalog: Catalog, since: datetime, until: datetime
+) -> tuple[FleetCosts, ...]:
+    """What each fleet of the catalogue cost, by its rows as they were in force one after another.
+
+    While none is in force for an endpoint nothing is rented, and its calls are not counted.
+
+    Raises:
+        InvalidRequestError: `until` is not after `since`.
+    """
+    _check(since, until)
+    calls = list(entries)
+    endpoints = dict.fromkeys(e.row.endpoint for e in catalog.entries if e.table == "fleet")
+    found = []
+    for endpoint in endpoints:
+        spans = _spans(catalog, endpoint, since, until)
+        costs = [fleet_costs(calls, *span, endpoint=endpoint) for span in spans]
+        if costs:
+            found.append(_sum(costs))
+    return tuple(found)
+
+
+def _spans(
+    catalog: Catalog, endpoint: str, since: datetime, until: datetime
+) -> list[tuple[Fleet, datetime, datetime]]:
+    """The fleets of an endpoint, each from when to before when it was in force."""
+    rows = catalog.rows(endpoint, until)
+    changes = {at for row in rows for at in (row.rate.valid_from, row.rate.valid_to) if at}
+    cuts = [since, *sorted(at for at in changes if since < at < until), until]
+    found: list[tuple[Fleet, datetime, datetime]] = []
+    for start, end in pairwise(cuts):
+        row = catalog.counts(endpoint, start)
+        if row is None or row.fleet is None:
+            continue
+        fleet = row.fleet.fleet
+        same = found and found[-1][0] == fleet and found[-1][2] == start
+        found.append((fleet, found.pop()[1] if same else start, end))
+    return found
+
+
+def _sum(costs: Sequence[FleetCosts]) -> FleetCosts:
+    rent = sum(c.rent for c in costs)
+    return FleetCosts(
+        endpoint=costs[0].endpoint,
+        since=costs[0].since,
+        until=costs[-1].until,
+        requests=sum(c.requests for c in costs),
+        input_tokens=sum(c.input_tokens for c in costs),
+        cache_read_tokens=sum(c.cache_read_tokens for c in costs),
+        output_tokens=sum(c.output_tokens for c in costs),
+        utilisation=sum((c.utilisation * c.rent for c in costs), Fraction(0)) / rent,
+        rent=rent,
+        marginal=sum(c.marginal for c in costs),
+        idle=sum(c.idle for c in costs),
+        charged=sum(c.charged for c in costs),
+    )
+
+
 def fleet_costs(
     entries: Iterable[Entry], fleet: Fleet, since: datetime, until: datetime, *, endpoint: str
 ) -> FleetCosts:
@@ -62,11 +123,7 @@ def fleet_costs(
     Raises:
         InvalidRequestError: `until` is not after `since`.
     """
-    if until <= since:
-        raise InvalidRequestError(
-            f"expected until after since ({since.isoformat()}), got {until.isoformat()}",
-            param="until",
-        )
+    _check(since, until)
     hours: dict[int, list[int]] = {}
     requests = charged = 0
     for entry in entries:
@@ -113,9 +170,18 @@ def _marginal(fleet: Fleet, served: list[int], span: timedelta) -> int:
         cache_read_tokens=cached / seconds,
         output_tokens=written / seconds,
     )
-    price = fleet.marginal(fleet.step(fleet.utilisation(flow)))
+    bare = replace(fleet, least_utilisation=1)  # the least is of what is charged
+    price = bare.marginal(bare.step(bare.utilisation(flow)))
     total = (read - cached) * price.input + cached * price.cache_read + written * price.output
     return -(-total // _MILLION)
+
+
+def _check(since: datetime, until: datetime) -> None:
+    if until <= since:
+        raise InvalidRequestError(
+            f"expected until after since ({since.isoformat()}), got {until.isoformat()}",
+            param="until",
+        )
 
 
 def _seconds(span: timedelta) -> Fraction:

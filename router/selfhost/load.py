@@ -22,7 +22,7 @@ _Tokens = tuple[int, int, int]
 
 @dataclass(slots=True)
 class _Counter:
-    """A replica's counters as last told; `falls` are the latest minutes in which they began anew."""
+    """A replica's counters as last told; in the minutes of `falls` they began anew."""
 
     minute: int
     total: _Tokens

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -103,7 +103,7 @@ def priced(catalog: Catalog, rates_id: str, now: datetime) -> TokenPrices | None
     names = names_of(rows)
     for row in rows:
         if names[id(row)] == name and row.fleet is not None:
-            fleet = _fleet(row)
+            fleet = replace(_fleet(row), least_utilisation=1)  # the id says it already
             return (fleet.marginal if basis == "marginal" else fleet.amortised)(int(percent))
     return None
 

@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from router.errors import ConfigError, MissingKeyError
 
@@ -30,14 +29,15 @@ class Reachable(Protocol):
 
 _BETWEEN = re.compile(r"\s*,\s*(?=https?://|$)|\s+(?=https?://)")
 """A URL may itself hold a comma: only one before another URL, or at the end, separates them."""
+_SCHEME = re.compile(r"(https?://)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
     """Where API keys and base URLs come from: `keys` and `base_urls` by host name, then `environ`.
 
-    Several URLs of one host, a list or one text with commas, are replicas of it. The repr never
-    shows a key.
+    Several URLs of one host, a list or one text with commas, are replicas of it. The repr shows
+    none of them: keys are secret, and URLs may hold passwords.
 
     Raises:
         ConfigError: the base URLs of a host are neither a text nor a list of texts.
@@ -45,7 +45,7 @@ class Access:
 
     environ: Mapping[str, str] = field(repr=False, default_factory=dict)
     keys: Mapping[str, str] = field(repr=False, default_factory=dict)
-    base_urls: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    base_urls: Mapping[str, str | Sequence[str]] = field(repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         for host, given in self.base_urls.items():
@@ -120,12 +120,11 @@ class Access:
 
 
 def shown(url: str) -> str:
-    """A base URL as it may be shown: without user and password."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # it is none; whoever calls it says so
-        return url.rpartition("@")[2]
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    """A base URL as it may be shown: without anything between its scheme and the last "@"."""
+    # A password that was not quoted may hold a slash: a parser would find it in the path.
+    before, at, rest = url.rpartition("@")
+    scheme = _SCHEME.match(before)
+    return (scheme[0] if at and scheme else "") + rest
 
 
 def missing_key(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from router.prompts import causes
 from router.prompts._lint.texts import (
+    Change,
     Reordered,
     canonical_text,
     difference,
@@ -28,6 +29,7 @@ _EXAMPLE = re.compile(
     r"\b(?:examples?|input|output|q|a|question|answer|user|assistant|human|ai|label)\s*\d*\s*:",
     re.IGNORECASE,
 )
+_NUMBERS = re.compile(r"\d+")
 _MOVED = 0.2
 """Of a text that was put in another order, this share at least is blocks that moved."""
 _LEAST = 200
@@ -94,6 +96,8 @@ def _changed(
     first = kinds[0] if kinds else ""
     if first == causes.DATE and causes.TIMESTAMP in kinds:
         first = causes.TIMESTAMP
+    if first == causes.COUNTER and not _alone(one.whole, unlike.changes, kinds):
+        first = ""
     rest = _content(unlike.changes[0].around if kinds else "", head=head, continues=continues)
     if not first and slid(one.whole, other.whole):
         return replace(found, cause=causes.TRUNCATED, new=unlike.new)
@@ -108,9 +112,26 @@ def _changed(
     if first:
         also = {kind or rest for kind in kinds} - {first, causes.DATE}
         return replace(found, cause=first, new=unlike.new, also=tuple(sorted(also)))
-    if not continues and head and unlike.kept < _SIMILAR:
+    asked_last = not continues and not head and not _ends_alike(one, other)
+    if not continues and (head or asked_last) and unlike.kept < _SIMILAR:
         return None
+    if asked_last:  # and what stands before the question is mostly the same, at another place
+        rest = causes.DOCUMENTS
     return replace(found, cause=rest, new=unlike.new)
+
+
+def _alone(old: str, changes: Sequence[Change], kinds: Sequence[str]) -> bool:
+    """Whether a number is all that its line changed in: "Document 3" of other words is a label."""
+    around = changes[0].around
+    if all(kind for change, kind in zip(changes, kinds, strict=True) if change.around == around):
+        return True
+    line = _NUMBERS.sub("#", around)
+    return any(_NUMBERS.sub("#", other.strip()) == line for other in old.splitlines())
+
+
+def _ends_alike(one: Line, other: Line) -> bool:
+    """Whether two texts end in the same line: what differs, a question, stands before it."""
+    return one.whole.rstrip().rpartition("\n")[2] == other.whole.rstrip().rpartition("\n")[2]
 
 
 def _much(one: Line, other: Line, moved: Reordered) -> bool:

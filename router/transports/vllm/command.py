@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,9 @@ OLD_PROGRAM = ("python", "-m", "vllm.entrypoints.openai.api_server", "--model")
 """Where the command `vllm` is missing or dies: the build for CPUs is not called "vllm" on its
 index, and its own command looks itself up by that name."""
 _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104
+_TLS = frozenset({"--ssl-keyfile", "--ssl-certfile"})
+_READ = _TLS | {"--host", "--port", "--uds", "--api-key", "--served-model-name"}
+"""Flags of the caller's own whose values say where the server answers, and to whom."""
 _SHORT = {"-tp": "--tensor-parallel-size", "-dp": "--data-parallel-size"}
 
 
@@ -33,11 +36,18 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A command line, where the server will answer, and what to know before it is run."""
+    """A command line, where the server will answer, and what to know before it is run.
 
-    arguments: tuple[str, ...]
+    It listens at `host` and `port`; `base_url` is None where that is a Unix socket. `api_key` is
+    one of the caller's flags.
+    """
+
+    arguments: tuple[str, ...] = field(repr=False)
     served_name: str
-    base_url: str
+    base_url: str | None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    api_key: str | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
 
     def shell(self) -> str:
@@ -88,21 +98,36 @@ def command_for(
 
     `gpus` shards the weights over so many. What vLLM switches on by itself today (prefix caching,
     chunked prefill) is said all the same: it was not always so.
+
+    Raises:
+        ConfigError: no port, or a flag that we read lacks its value.
     """
     serving = serving_of(target.served_name) or serving_of(target.model)
     given = _given(extra)
     kept = [
         option for option in _options(target, serving, host, port, gpus) if option[0] not in given
     ]
-    name = given.get("--served-model-name") or target.served_name
-    at = given.get("--host", host)
-    at = "127.0.0.1" if at in _EVERYWHERE else f"[{at}]" if ":" in at else at
+    for flag in _READ & given.keys():
+        if not given[flag]:
+            raise ConfigError(f"{flag}: expected a value behind it")
+    listens, number = given.get("--host", host), _port(given.get("--port", str(port)))
+    at = "127.0.0.1" if listens in _EVERYWHERE else f"[{listens}]" if ":" in listens else listens
+    scheme = "https" if _TLS & given.keys() else "http"
     return Command(
         arguments=(*program, target.model, *(a for option in kept for a in option), *extra),
-        served_name=name,
-        base_url=f"http://{at}:{given.get('--port', port)}/v1",
+        served_name=given.get("--served-model-name", target.served_name),
+        base_url=None if "--uds" in given else f"{scheme}://{at}:{number}/v1",
+        host=listens,
+        port=number,
+        api_key=given.get("--api-key"),
         notes=tuple(_notes(serving, given, gpus)),
     )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 1 << 16):
+        raise ConfigError(f"--port: expected a number from 1 to 65535, got {text!r}")
+    return int(text)
 
 
 def _options(
@@ -132,6 +157,16 @@ def _notes(serving: Serving | None, given: dict[str, str], gpus: int | None) -> 
     for flag in ("--enable-prefix-caching", "--enable-prompt-tokens-details"):
         if given.get(flag) == "no":
             yield f"{flag} is switched off: what the cache saves will not be seen or had"
+    if "--uds" in given:
+        yield (
+            "--uds: it answers at a Unix socket alone, which centroute does not call; "
+            "VLLM_BASE_URL is the address of what you put before it"
+        )
+    if "--api-key" in given:
+        yield (
+            "--api-key is seen by all who list processes: VLLM_API_KEY says the same, and "
+            "centroute needs it there"
+        )
     if serving is None:
         if not {"--tool-call-parser", "--reasoning-parser"} & given.keys():
             yield (

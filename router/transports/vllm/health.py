@@ -44,10 +44,11 @@ class Health:
     """The state of one replica; times are seconds of the pool's clock.
 
     A replica that is down is half open once its time has come: one call, or a poll, may try it.
+    Of one that fails its calls a good poll says nothing: only a call that ends well does.
     """
 
-    __slots__ = ("_delay", "_failures", "_silences", "asked", "busy_until", "down_since",
-                 "leaving", "retry_at", "trying")  # fmt: skip
+    __slots__ = ("_delay", "_failing", "_failures", "_silences", "asked", "busy_until",
+                 "down_since", "leaving", "retry_at", "trying")  # fmt: skip
 
     def __init__(self) -> None:
         self.down_since: float | None = None
@@ -56,10 +57,12 @@ class Health:
         self.asked = False
         """Whether the application asked to drain it."""
         self.leaving = False
-        """Whether it said itself that it is not ready (`/health` answered 503)."""
+        """Whether it said itself that it is not ready (`/health` answered 5xx)."""
         self.trying = False
         self._delay = FIRST_DELAY
         self._failures = self._silences = 0
+        self._failing = False
+        """Whether it is down because calls failed, whatever polls say."""
 
     @property
     def status(self) -> Status:
@@ -75,41 +78,64 @@ class Health:
 
     def fit(self, now: float) -> bool:
         """Whether a new call may go there now."""
-        if self.asked:
+        if self.asked or self.leaving:
             return False
-        if self.down_since is not None:
-            return now >= self.retry_at and not self.trying
-        return not self.leaving
+        if self.down_since is None:
+            return True
+        return now >= max(self.retry_at, self.busy_until) and not self.trying
 
     def well(self) -> bool:
-        """It answered. True: it was down until now."""
-        back, self.down_since = self.down_since is not None, None
-        self.trying, self._delay = False, FIRST_DELAY
-        self._failures = self._silences = 0
-        return back
+        """It answered a call. True: it was down until now."""
+        self.anew()
+        return self.ready()
+
+    def ready(self) -> bool:
+        """A poll found it ready. True: it was down until now."""
+        self._silences = 0
+        if self._failing or self.down_since is None:
+            return False
+        self.down_since, self.trying, self._delay = None, False, FIRST_DELAY
+        return True
+
+    def unready(self, now: float) -> None:
+        """A poll was told that it takes no calls; one that was down is, until a poll says more."""
+        self._silences, self.leaving = 0, True
+        if self.down_since is not None:
+            self._down(now, REFUSED_DELAY)
+
+    def anew(self) -> None:
+        """Another process than the one that failed is there."""
+        self._failures, self._failing = 0, False
 
     def down(self, now: float, longest: float = LONGEST_DELAY) -> None:
         """It is gone; or it was tried, and still is."""
-        if self.down_since is None:
-            self.down_since, self._delay = now, FIRST_DELAY
-        elif self.trying or now >= self.retry_at:
-            self._delay = min(2 * self._delay, longest)
-        self.retry_at, self.trying = now + self._delay, False
+        self._down(now, longest)
         self.leaving = False
 
     def busy(self, now: float, seconds: float) -> None:
         """It refused a call because it has too many."""
         self.trying = False
+        if self.down_since is not None:
+            seconds = max(seconds, self._delay)  # polls say meanwhile whether it is ready
         self.busy_until = max(self.busy_until, now + seconds)
 
     def failed(self, now: float) -> None:
         """A call failed there."""
-        self._failures += 1
-        if self.trying or self._failures >= _IN_A_ROW:
+        tried = self.trying
+        self._count()
+        if tried or self._failures >= _IN_A_ROW:
+            self._failing = True
             self.down(now)
 
+    def broke(self, now: float) -> None:
+        """The connection of a call broke: its process may be gone, or it breaks them all."""
+        self._count()
+        self._failing = self._failing or self._failures >= _IN_A_ROW
+        self.down(now)
+
     def refused(self, now: float) -> None:
-        """Nothing listens there."""
+        """Nothing listens there; what failed is gone."""
+        self.anew()
         self.down(now, REFUSED_DELAY)
 
     def silent(self, now: float) -> None:
@@ -117,3 +143,15 @@ class Health:
         self._silences += 1
         if self.down_since is not None or self._silences >= _IN_A_ROW:
             self.down(now)
+
+    def _down(self, now: float, longest: float) -> None:
+        if self.down_since is None:
+            self.down_since, self._delay = now, FIRST_DELAY
+        elif self.trying or now >= self.retry_at:
+            self._delay = min(2 * self._delay, longest)
+        self.retry_at, self.trying = now + self._delay, False
+
+    def _count(self) -> None:
+        # Calls that were under way when it went down are not another failure each.
+        if self.down_since is None or self.trying:
+            self._failures += 1

@@ -19,6 +19,8 @@ _SAMPLE = re.compile(
     r"^(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})?[ \t]+(?P<value>[^ \t]+)"
 )
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+_SAME_START = 1.0
+"""Seconds by which one process may tell its start differently."""
 _RANKS = frozenset({"tp_rank", "pp_rank", "moe_ep_rank"})
 """Several workers of one engine: the first speaks for all."""
 _ENGINES = ("vllm", "sglang", "llamacpp")
@@ -133,6 +135,17 @@ def read_metrics(text: str) -> Metrics:
     engine = next((name for name in _ENGINES if name in engines), "")
     first = {key: next((n for n in names if n in told), None) for key, names in _NAMES.items()}
     return _metrics(engine, {k: told[n] for k, n in first.items() if n is not None}, caches)
+
+
+def restarted(before: Metrics, after: Metrics) -> bool:
+    """Whether another process answers than before: it began later, or its counters fell."""
+    if before.started_at and after.started_at:
+        return abs(after.started_at - before.started_at) > _SAME_START
+    pairs = (
+        (before.input_tokens, after.input_tokens),
+        (before.output_tokens, after.output_tokens),
+    )
+    return any(was is not None and (now is None or now < was) for was, now in pairs)
 
 
 def _metrics(engine: str, found: Mapping[str, float], caches: Sequence[_Cache]) -> Metrics:

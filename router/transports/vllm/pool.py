@@ -11,8 +11,9 @@ from router.prompts.blocks import WIDTH, Chain
 from router.prompts.rule import CacheRule
 from router.transports.vllm.choice import Choice, best, toll_of, view_of
 from router.transports.vllm.health import Trouble
-from router.transports.vllm.replica import Reading, Replica, State, Ticket
+from router.transports.vllm.replica import Reading, Replica, Ticket
 from router.transports.vllm.speed import Crowd, Speed
+from router.transports.vllm.state import State
 
 _HEAD = 16 * WIDTH
 """Bytes of a chain that name a conversation where the caller gives no key: 256 tokens."""
@@ -130,8 +131,8 @@ class Pool:
             replica.end(ticket, now, well=False)
             health = replica.health
             if trouble in {"refused", "broke"}:
-                (health.refused if trouble == "refused" else health.down)(now)
-                replica.gone()
+                (health.refused if trouble == "refused" else health.broke)(now)
+                replica.gone(refused=trouble == "refused")
             elif trouble == "busy":
                 health.busy(now, _BUSY_SECONDS if retry_after is None else retry_after)
             elif trouble == "failed":
@@ -141,8 +142,11 @@ class Pool:
         if trouble == "refused":
             self._forget(ticket.url)
 
-    def polled(self, url: str, reading: Reading) -> None:
-        """Take in what a poll found; one that was down, or is a new process, begins empty."""
+    def polled(self, url: str, reading: Reading) -> bool:
+        """Take in what a poll found; one that was down, or is a new process, begins empty.
+
+        True: it is, and what was known of it does not hold.
+        """
         now = self._clock()
         with self._lock:
             replica = self._replicas[url]
@@ -150,16 +154,23 @@ class Pool:
             if reading.refused or reading.silent:
                 anew = reading.refused and health.down_since is None
                 (health.refused if reading.refused else health.silent)(now)
-                replica.gone()
+                replica.gone(refused=reading.refused)
             else:
-                health.leaving = not reading.ready
-                anew = replica.poll(reading, now)
-                if reading.ready and health.well():
-                    told = reading.metrics
-                    same = known and known.started_at and told and told.started_at
-                    anew = anew or not same
+                if anew := replica.poll(reading, now):
+                    health.anew()
+                if not reading.ready:
+                    health.unready(now)
+                else:
+                    health.leaving = False
+                    if health.ready():
+                        told = reading.metrics
+                        same = known and known.started_at and told and told.started_at
+                        anew = anew or not same
+                if anew:
+                    replica.models = reading.models
         if anew:
             self._forget(url)
+        return anew
 
     def due(self) -> tuple[str, ...]:
         """The replicas that may be polled now: all but those that are down and were just tried."""
@@ -231,6 +242,8 @@ class Pool:
 
     def _fit(self, now: float, model: str, avoid: Collection[str]) -> list[Replica]:
         able = self._able(model)
+        for replica in able:
+            replica.expire(now)
         fit = [r for r in able if r.health.fit(now)]
         if fresh := [r for r in fit if r.url not in avoid]:
             return fresh

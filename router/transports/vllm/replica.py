@@ -6,13 +6,17 @@ Nothing here locks or reads a clock: its pool does. Times are seconds of the poo
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from router.prompts.rule import CacheRule
 from router.transports.access import shown
-from router.transports.vllm.health import Health, Status
-from router.transports.vllm.metrics import Metrics
+from router.transports.vllm.health import Health
+from router.transports.vllm.metrics import Metrics, restarted
+from router.transports.vllm.slots import Slots
 from router.transports.vllm.speed import Crowd, Speed
+from router.transports.vllm.state import Reading, State, Ticket
+
+__all__ = ["Reading", "Replica", "State", "Ticket"]
 
 _FRESH = 5.0
 """Seconds for which a reading says how many requests of others there are."""
@@ -22,71 +26,11 @@ _LATELY = 10.0
 """Seconds over which a replica's share of busy time is taken."""
 _FEWEST_TOKENS = 500
 """Computed tokens, before a server's own speed is believed."""
+_LATE = 3.0
+"""Seconds that a first token may be late before its prompt is taken for read, if later calls were
+answered; and beyond twice its time, before another call finds out."""
 _SPARE = 60.0
 """Seconds over its timeout after which a call that nobody ended is over: its caller is gone."""
-_SAME_START = 1.0
-"""Seconds by which one process may tell its start differently."""
-
-
-@dataclass(slots=True, eq=False)
-class Ticket:
-    """A call under way: `missing` are the input tokens that the cache there does not hold.
-
-    `due` is when its first token is expected, `first` when it came, `freed` when the replica had
-    begun to read it at the earliest; `queued`, whether others waited for a place, `beside` how
-    many were under way. It is over after `until`, however it ends.
-    """
-
-    url: str
-    input_tokens: int
-    missing: int
-    stream: bool
-    began: float
-    due: float
-    queued: bool
-    beside: int
-    until: float = math.inf
-    first: float | None = None
-    freed: float = 0.0
-    over: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What a poll found. `silent`: no answer in time; `refused`: nothing listens there.
-
-    `ours` is how many calls of this process were under way when the poll began.
-    """
-
-    ready: bool = True
-    refused: bool = False
-    silent: bool = False
-    metrics: Metrics | None = None
-    models: frozenset[str] | None = None
-    ours: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """A replica as shown to people and dashboards; its `url` without a password.
-
-    `in_flight` are this process's calls, `running` and `waiting` the server's; `tokens_per_second`
-    are those of answers, `prefill_tokens_per_second` those of prompts, None until it was measured.
-    `down_seconds` is for how long it has been down.
-    """
-
-    host: str
-    url: str
-    status: Status
-    in_flight: int
-    running: int | None
-    waiting: int | None
-    kv_usage: float | None
-    tokens_per_second: float | None
-    prefill_tokens_per_second: float | None
-    down_seconds: float | None
-    models: frozenset[str] | None
-    metrics: Metrics | None
 
 
 class Replica:
@@ -101,8 +45,7 @@ class Replica:
         self.metrics: Metrics | None = None
         self.service = 0.0
         """Seconds that a call keeps its place in the batch, a running mean."""
-        self.slots = 0
-        """How many calls it works on at once, 0 while it was never seen to have others wait."""
+        self._slots = Slots()
         self.output_rate: float | None = None
         self._read_at = float("-inf")
         self._others = self._others_waiting = 0
@@ -110,7 +53,7 @@ class Replica:
         self._reading: dict[Ticket, None] = {}
         self._blind: dict[Ticket, None] = {}
         self._tokens = {"reading": 0, "blind": 0}
-        self._moved_at = 0.0
+        self._moved_at, self._given_up = 0.0, 0
         self._share, self._share_at = 0.0, float("-inf")
 
     def begin(
@@ -138,8 +81,10 @@ class Replica:
         if ticket.first is None and not ticket.over:
             self.share(now)
             ticket.first, ticket.freed = now, max(ticket.began, self._moved_at)
-            self._moved_at = now
-            self._read(ticket)
+            if not ticket.unread:
+                self._moved_at = now
+                self._read(ticket)
+                self._passed(ticket, now)
 
     def end(
         self,
@@ -159,11 +104,12 @@ class Replica:
         self._in_flight.pop(ticket, None)
         if not well:
             return
+        self._passed(ticket, now)
         missing = ticket.missing
         if cache_read is not None:
             missing = max(ticket.input_tokens - cache_read, 0)
         wrote = now - (ticket.due if ticket.first is None else ticket.first)
-        if ticket.first is not None and not ticket.queued:
+        if ticket.first is not None and not (ticket.queued or ticket.unread):
             self.speed.add(missing, ticket.first - ticket.freed)
         if output_tokens and (ticket.first is not None or not ticket.queued):
             self.crowd.add((ticket.beside + self.load(now)) / 2, output_tokens, wrote)
@@ -181,20 +127,28 @@ class Replica:
             return False
         seconds, self._read_at = now - self._read_at, now
         self.metrics = told
-        anew = before is not None and _restarted(before, told)
+        anew = before is not None and restarted(before, told)
+        self._slots = Slots() if anew else self._slots
         self._learn(told, None if anew else before, seconds)
         if told.running is not None:
             total = told.running + (told.waiting or 0)
             ours = max(reading.ours, len(self._in_flight))
             self._others = max(total - ours, 0)
             self._others_waiting = min(self._others, told.waiting or 0)
-            if told.running and (told.waiting or told.running > self.slots > 0):
-                self.slots = told.running
+            self._slots.add(told.running, told.waiting or 0)
         return anew
 
-    def gone(self) -> None:
-        """What others did there is gone with it."""
+    def gone(self, *, refused: bool) -> None:
+        """What others did there is gone with it; if nothing listens, so is what it served."""
         self._others = self._others_waiting = 0
+        if refused:
+            self.models, self._slots = None, Slots()
+
+    def expire(self, now: float) -> None:
+        """End the calls that nobody ended in time: others may be tried in their place."""
+        for ticket in [t for t in self._in_flight if t.until < now]:
+            self.end(ticket, now, well=False)
+            self.health.trying = False
 
     def clear(self) -> None:
         """None of the calls under way is ours: this is another process."""
@@ -204,20 +158,27 @@ class Replica:
 
     def wait(self, now: float) -> float:
         """Seconds until a prompt that is sent now would begin to be read."""
-        for ticket in [t for t in self._in_flight if t.until < now]:
-            self.end(ticket, now, well=False)
+        self.expire(now)
         for ticket in list(self._blind):
             if ticket.due > now:
                 break
             self._read(ticket)
         per_token = self.speed.per_token
         ahead = self._tokens["blind"] * per_token
-        if self._reading:
+        while self._reading:
             head = next(iter(self._reading))
             own = self.speed.start + head.missing * per_token
-            spent = now - max(head.began, self._moved_at)
-            # What is late is taken to be as late again: a replica that hangs draws no calls.
-            ahead += (self._tokens["reading"] - head.missing) * per_token + abs(own - spent)
+            late = now - max(head.began, self._moved_at) - own
+            # It may be a reader that is slow: after a while another call finds out.
+            if late > own + _LATE:
+                self._given_up += 1
+                self._read(head)
+                continue
+            # What is late is taken to be as late again, and more so where others were given up:
+            # a replica that hangs draws few calls.
+            late = late * (1 + self._given_up) if late > 0 else -late
+            ahead += (self._tokens["reading"] - head.missing) * per_token + late
+            break
         if now - self._read_at <= _FRESH:
             ahead += self._others_waiting * self.speed.usual * per_token
         if self.slots and (load := self.load(now)) >= self.slots:
@@ -235,6 +196,11 @@ class Replica:
     def load(self, now: float) -> int:
         """How many calls are under way there, others' included."""
         return len(self._in_flight) + (self._others if now - self._read_at <= _FRESH else 0)
+
+    @property
+    def slots(self) -> int:
+        """How many calls it works on at once, 0 while it lets none wait."""
+        return self._slots.count
 
     @property
     def in_flight(self) -> int:
@@ -276,6 +242,7 @@ class Replica:
             down_seconds=None if since is None else now - since,
             models=self.models,
             metrics=self.metrics,
+            read_at=self._read_at if self.metrics else None,
         )
 
     def _read(self, ticket: Ticket) -> None:
@@ -284,6 +251,16 @@ class Replica:
             if ticket in waiting:
                 del waiting[ticket]
                 self._tokens[name] -= ticket.missing
+
+    def _passed(self, ticket: Ticket, now: float) -> None:
+        """Its answer says that those before it were read: what is overdue waits for its reader."""
+        self._given_up = 0
+        for before in self._in_flight:
+            if before.began >= ticket.began:
+                break
+            if before.stream and before.first is None and before.due + _LATE < now:
+                before.unread = True
+                self._read(before)
 
     def _learn(self, told: Metrics, before: Metrics | None, seconds: float) -> None:
         tokens, took = told.prefilled_tokens, told.prefill_seconds
@@ -295,14 +272,3 @@ class Replica:
             rate = (told.output_tokens - before.output_tokens) / seconds
             known = self.output_rate
             self.output_rate = rate if known is None else known + 0.5 * (rate - known)
-
-
-def _restarted(before: Metrics, after: Metrics) -> bool:
-    """Whether another process answers than before: it began later, or its counters fell."""
-    if before.started_at and after.started_at:
-        return abs(after.started_at - before.started_at) > _SAME_START
-    pairs = (
-        (before.input_tokens, after.input_tokens),
-        (before.output_tokens, after.output_tokens),
-    )
-    return any(was is not None and (now is None or now < was) for was, now in pairs)

@@ -1,6 +1,7 @@
-"""One thread that asks replicas how they are, about once a second while calls are made.
+"""A thread that asks replicas how they are, about once a second while calls are made.
 
-It asks `/health` and `/metrics`, and `/models` of a replica that has not said what it serves.
+It asks `/health` and `/metrics`, and `/models` of a replica that has not said what it serves; with
+the help of a few threads that end with its turn, so that one that hangs delays no other.
 Whatever goes wrong is a reading, never an error: nothing here raises, and no call waits for it.
 """
 
@@ -9,8 +10,11 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, Self
 
 from router._locks import watch
@@ -23,13 +27,26 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("router")
 _TIMEOUT = 2.0
-"""Seconds; a server under load answers late, and only the third silence in a row counts."""
+"""Seconds for a page; a server under load answers late, and only the third silence in a row
+counts."""
+_LONG = 3 * _TIMEOUT
+"""Seconds after which a replica that is still being asked was silent."""
+_PATIENCE = 1.0
+"""Seconds for which a turn waits for answers: those that come later count when they come."""
+_AT_ONCE = 16
+"""Replicas that are asked at the same time."""
 _IDLE = 10.0
 """Seconds without a call after which it sleeps."""
 _LONGEST = 4_000_000
 """Bytes that are read of an answer."""
+_ILL = 500
+"""A status of `/health` from which on a server, or a proxy before it, takes no calls. Any other
+means that it is there: not all have such a page."""
 _NONE = frozenset({404, 405, 501})
 """No such page: Ollama has no metrics, llama.cpp none without `--metrics`."""
+
+
+_Asked = tuple["Pool", str]
 
 
 class Get(Protocol):
@@ -65,6 +82,9 @@ class Watcher:
         self._interval = interval
         self._get = get
         self._mute: set[str] = set()
+        self._asking: dict[_Asked, float] = {}
+        self._broken: BaseException | None = None
+        self._news = threading.Event()
         self._touched = float("-inf")
         self._thread: threading.Thread | None = None
         self._wake, self._stop = threading.Event(), threading.Event()
@@ -87,20 +107,40 @@ class Watcher:
         """Stop the thread and wait for it shortly. Idempotent."""
         self._stop.set()
         self._wake.set()
+        self._news.set()
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
             thread.join(_TIMEOUT)
 
-    def poll(self, get: Get) -> None:
-        """Ask every replica that is due, once."""
+    def poll(self, get: Get, patience: float = _PATIENCE) -> None:
+        """Ask every replica that is due, once; go on without those that take long to answer."""
+        began, left = time.monotonic(), deque[_Asked]()
         for pool in self._pools:
-            headers = self._headers.get(pool.host, {})
-            for url in pool.due():
-                if self._stop.is_set():
-                    return
-                ours = pool.in_flight(url)
-                pool.polled(url, self._ask(pool, url, headers, get, ours))
+            for one in [(pool, url) for url in pool.due()]:
+                if began - self._asking.setdefault(one, began) > _LONG:
+                    pool.polled(one[1], Reading(silent=True))
+                elif self._asking[one] == began:
+                    left.append(one)
+        mine = set(left)
+        for _ in range(min(_AT_ONCE, len(left))):
+            thread = threading.Thread(
+                target=self._work, args=(left, get), name="centroute-poll", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads are to be had
+                self._work(left, get)
+                break
+        while any(one in self._asking for one in mine) and not self._stop.is_set():
+            if self._broken or not self._news.wait(began + patience - time.monotonic()):
+                break
+            self._news.clear()
+        with suppress(IndexError):
+            while True:
+                del self._asking[left.popleft()]
+        if self._broken is not None:
+            raise self._broken
 
     def turn(self, get: Get) -> tuple[threading.Event, float]:
         """Poll, if calls are made; what to wait for until the next turn, and how many seconds."""
@@ -120,7 +160,8 @@ class Watcher:
         """The child has no such thread; its own begins with its first call."""
         if in_child:
             stopped, self._thread = self._stop.is_set(), None
-            self._wake, self._stop = threading.Event(), threading.Event()
+            self._wake, self._stop, self._news = (threading.Event() for _ in range(3))
+            self._asking = {}
             if stopped:
                 self._stop.set()
         self._lock.release()
@@ -139,15 +180,30 @@ class Watcher:
             return
         self._thread = thread
 
-    def _ask(
-        self, pool: Pool, url: str, headers: Mapping[str, str], get: Get, ours: int
-    ) -> Reading:
-        root = url.removesuffix("/v1")
+    def _work(self, left: deque[_Asked], get: Get) -> None:
+        stop, news, asking = self._stop, self._news, self._asking
+        while not stop.is_set():
+            try:
+                pool, url = one = left.popleft()
+            except IndexError:
+                return
+            try:
+                reading = self._ask(pool, url, self._headers.get(pool.host, {}), get)
+                if not stop.is_set() and (pool.polled(url, reading) or reading.refused):
+                    self._mute.discard(url)
+            except BaseException as error:  # noqa: BLE001  # the watcher's thread tells it
+                self._broken = None if stop.is_set() else error
+            finally:
+                del asking[one]
+                news.set()
+
+    def _ask(self, pool: Pool, url: str, headers: Mapping[str, str], get: Get) -> Reading:
+        root, ours = url.removesuffix("/v1"), pool.in_flight(url)
         try:
             health = get(f"{root}/health", headers)
             if health is None:
                 return Reading(silent=True)
-            if health[0] == 503:
+            if health[0] >= _ILL:
                 return Reading(ready=False, ours=ours)
             told = None if url in self._mute else get(f"{root}/metrics", headers)
             models = None if pool.knows_models(url) else get(f"{url}/models", headers)
@@ -171,8 +227,10 @@ def look_once(
     """Ask every replica once, those of pools of one, too: how it is, and how it caches."""
     asked = tuple(pools)
     if asked:
+        watcher = Watcher(asked, clock=clock, headers=headers, always=True)
         with _Http() as http:
-            Watcher(asked, clock=clock, headers=headers, always=True).poll(http.get)
+            watcher.poll(http.get, _LONG)
+            watcher.close()
 
 
 def _run(ref: weakref.ref[Watcher]) -> None:
@@ -207,11 +265,14 @@ class _Http:
 
     def get(self, url: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
         """See `Get`."""
+        until = time.monotonic() + _TIMEOUT
         try:
             with self._client.stream("GET", url, headers=dict(headers)) as response:
                 content = bytearray()
                 for piece in response.iter_bytes():
                     content += piece
+                    if time.monotonic() > until:
+                        return None
                     if len(content) > _LONGEST:
                         break
                 return response.status_code, content.decode("utf-8", "replace")
