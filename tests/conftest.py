@@ -47,6 +47,7 @@ _load("stores")
 _load("crash_steps")
 _load("crashing")
 _load("replicas")
+_load("pooling")
 services = _load("by_hand").services
 
 

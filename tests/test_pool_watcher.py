@@ -4,6 +4,7 @@ import gc
 import os
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -38,7 +39,8 @@ class Server:
                 self.send_response(status)
                 self.send_header("content-length", str(len(text)))
                 self.end_headers()
-                self.wfile.write(text.encode())
+                with suppress(OSError):  # who asked may be gone
+                    self.wfile.write(text.encode())
 
             def log_message(self, *arguments):
                 pass

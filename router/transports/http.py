@@ -69,7 +69,8 @@ class Wire:
             )
         except httpx.InvalidURL as error:
             raise ConfigError(
-                f"the base URL of host {call.candidate.host!r} cannot be used ({error}); "
+                f"the base URL of host {call.candidate.host!r} cannot be used"
+                f"{'' if '@' in url else f' ({error})'}; "  # it may show a part of a password
                 "expected one such as https://example.org/v1"
             ) from None
         return request
