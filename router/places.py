@@ -6,7 +6,7 @@ A place is an endpoint ("model@host"), or one replica of it ("model@host#url").
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -28,15 +28,15 @@ class Pick:
     """Where one attempt goes: the cache's `place`, and what was expected of it.
 
     `base_url` is the replica's, None where the candidate's host is no pool; `own` says that it
-    runs on one's own machines.
+    runs on one's own machines. Addresses may hold a password, and are not shown.
     """
 
-    place: str
+    place: str = field(repr=False)
     rule: CacheRule
     chain: Chain
     salt: str
     expected: Expectation
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     pool: Pool | None = None
     own: bool = False
 

@@ -151,7 +151,7 @@ class Call:
     max_tokens: int | None
     timeout: float
     input_tokens: int
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
