@@ -220,3 +220,21 @@ def test_threads_admit_exactly_what_fits(store):
     assert store.balance(its) == Balance(
         spent=store.balance(calls).spent, reserved=store.balance(calls).reserved
     )
+
+
+def test_a_call_that_takes_nothing_is_admitted_while_ours_covers_an_overage(store, make):
+    """What lies free in our own slab counts: only beyond it is the account over its limit."""
+    its = hold("small", 90)
+    ours, others = make(), make()
+    ours.reserve(reservation("a", 8, [its]))
+    ours.settle("a", settlement(0, START))
+    others.reserve(reservation("b", 50, [its]))
+    others.settle("b", settlement(84, START))
+    others.close()
+    ours.flush()
+    assert store.balance(its) == Balance(spent=84, reserved=8)
+    ours.reserve(reservation("c", 0, [its]))
+    ours.settle("c", settlement(0, START))
+    late = make()
+    with pytest.raises(BudgetExceededError):
+        late.reserve(reservation("d", 20, [its]))

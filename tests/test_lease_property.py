@@ -89,8 +89,7 @@ class LeaseMachine(RuleBasedStateMachine):
             refused = HOLDS[error.budget]
             wanted = 1 if error.budget == "calls" else amount
             purse = ledger._desk.till.purses[refused.key, refused.window_start]
-            room = left(refused, self.store.balance(refused))  # one overspent refuses even nothing
-            assert room < 0 or room + max(0, purse.free) < wanted
+            assert left(refused, self.store.balance(refused)) + max(0, purse.free) < wanted
             return "nobody"
         except LedgerError:
             assert self.store.mode != "up" or ledger._desk.failures

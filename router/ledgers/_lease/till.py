@@ -230,9 +230,9 @@ def _affords(purse: Purse, hold: Hold, amount: int) -> bool:
     if amount or purse.single:
         held = purse.single or (purse.slab is not None and hold.limit >= purse.limit)
         return held and purse.free >= amount
-    # Nothing is taken, but an account that is over its limit admits nothing.
+    # Nothing is taken, but an account that is over its limit admits nothing; our own is free.
     base = purse.base
-    return base is not None and not base.frozen and left(hold, base) >= 0
+    return base is not None and not base.frozen and left(hold, purse.balance) >= 0
 
 
 def _cap(purse: Purse, hold: Hold) -> None:
