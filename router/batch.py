@@ -18,7 +18,6 @@ from router.catalog import Candidate
 from router.constraints import check_parameters
 from router.errors import InvalidRequestError, RouterError
 from router.places import salt_of
-from router.prompts.blocks import chain_of
 from router.prompts.layout import arrange
 from router.prompts.order import Group, groups, order
 from router.prompts.rule import CacheRule
@@ -99,15 +98,7 @@ def lined_up(requests: Sequence[Request], services: Services, *, warm: bool) -> 
             if candidates is None:
                 candidates = known[request.models] = services.candidates(request.models, now)
             layout = arrange(request.messages, request.tools, request.response_format)
-            chains.append(
-                chain_of(
-                    services.read_input(
-                        layout.messages,
-                        tools=layout.tools or None,
-                        response_format=layout.response_format,
-                    )
-                )
-            )
+            chains.append(services.chain(request.arranged(layout)))
         except RouterError as error:
             error.add_note(f"in requests[{i}]")
             raise

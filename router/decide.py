@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from classifiers.scores import Score
@@ -21,7 +20,6 @@ from router.later import cheaper
 from router.limits import Unaffordable
 from router.outlook import Forecast
 from router.places import DRAINED
-from router.prompts.blocks import chain_of
 from router.prompts.layout import arrange
 from router.prompts.text import prompt_of
 from router.purses import NO_LIMIT, Purses
@@ -56,17 +54,8 @@ def decide(
             param="extra_body",
         )
     layout = arrange(request.messages, request.tools, request.response_format)
-    request = replace(
-        request,
-        messages=layout.messages,
-        tools=layout.tools,
-        response_format=layout.response_format,
-    )
-    chain = chain_of(
-        services.read_input(
-            request.messages, tools=request.tools or None, response_format=request.response_format
-        )
-    )
+    request = request.arranged(layout)
+    chain = services.chain(request)
     input_tokens = chain.tokens
     input_bytes = size_of(request)
     out: dict[str, Obstacle] = {}

@@ -129,14 +129,15 @@ def _job(
         notes=planned.notes,
         grounds=planned.grounds,
     )
-    arranged = replace(
-        request,
-        messages=layout.messages,
-        tools=layout.tools,
-        response_format=layout.response_format,
-    )
     gathered = Gathered() if key is not None and request.stream else None
-    return Job(arranged, services, route, began, Stream(gathered=gathered), chain=planned.chain)
+    return Job(
+        request.arranged(layout),
+        services,
+        route,
+        began,
+        Stream(gathered=gathered),
+        chain=planned.chain,
+    )
 
 
 def _key(request: Request, services: Services) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from router.catalog import Candidate
 from router.charge import Stream
 from router.errors import InvalidRequestError
 from router.places import Pick, Visit
-from router.prompts.blocks import Chain, chain_of
+from router.prompts.blocks import Chain
 from router.prompts.text import traffic_of
 from router.services import Services
 from router.types import Call, Reply, Request, Usage
@@ -78,11 +79,6 @@ def _whole(
     if not message.get("content") and not message.get("tool_calls"):
         return None
     try:
-        ids = services.read_input(
-            (*request.messages, message),
-            tools=request.tools or None,
-            response_format=request.response_format,
-        )
+        return services.chain(replace(request, messages=(*request.messages, message)))
     except InvalidRequestError:
         return None
-    return chain_of(ids)

@@ -15,6 +15,7 @@ from router.feedback import Memory
 from router.horizon import Unpriced
 from router.pace import Pace
 from router.places import Places
+from router.prompts.blocks import Chain, chain_of
 from router.responses import ResponseCache, tags_read
 from router.scoring import Learner, Scorer
 from router.telemetry import Telemetry
@@ -101,3 +102,17 @@ class Services:
     told: set[tuple[str, datetime, float]] = field(default_factory=set)
     cache: CacheRules | None = None
     drift: Drift | None = None
+
+    def chain(self, request: Request) -> Chain:
+        """The prompt of an arranged request, as prefix caches see it.
+
+        Raises:
+            InvalidRequestError: what no chat template can express.
+        """
+        return chain_of(
+            self.read_input(
+                request.messages,
+                tools=request.tools or None,
+                response_format=request.response_format,
+            )
+        )

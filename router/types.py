@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,11 @@ class Request:
     max_retries: int = 2
     patience: float = 0.0
     cached: bool = True
+
+    def arranged(self, layout: Layout) -> Request:
+        """The same request in this layout."""
+        asked, tools, wanted = layout.messages, layout.tools, layout.response_format
+        return replace(self, messages=asked, tools=tools, response_format=wanted)
 
     @property
     def wants_json(self) -> bool:
