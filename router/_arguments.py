@@ -84,6 +84,9 @@ class ClientArguments(TypedDict, total=False):
     cache: ResponseCache | str | Path | None
     """A directory, or a `ResponseCache`: the same request is answered once and then for nothing.
     None by default."""
+    log_decisions: bool
+    """Keep each decision with all it rests on (no prompt) in the ledger, which `router.tuning`
+    needs: about 2 kB a request. False by default."""
     engine: Any
     """A `vllm.LLM` in this process: the host "engine", beside those over HTTP."""
     now: Callable[[], datetime]

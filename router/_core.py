@@ -80,6 +80,7 @@ class Core:
         on_warning: Callable[[BudgetWarning], Any] | None = None,
         on_ledger_error: OnLedgerError = "deny",
         cache: ResponseCache | str | Path | None = None,
+        log_decisions: bool = False,
         engine: Any = None,
         now: Callable[[], datetime] = utcnow,
         environ: Mapping[str, str] | None = None,
@@ -117,6 +118,7 @@ class Core:
         self._scorer: Scorer | None = None
         self._verify = verify
         self._unpriced, self._strict_usage = unpriced, bool(strict_usage)
+        self._log_decisions = bool(log_decisions)
         self._telemetry = Telemetry(metric_tags)
         self._pace = Pace()
         self.upkeep = Upkeep(self.access, self._telemetry)
@@ -201,6 +203,7 @@ class Core:
                     on_warning=self._on_warning,
                     told=self._told,
                     drift=Drift(share=_LOOKING),
+                    log_decisions=self._log_decisions,
                     cache=None if self.cache is None else cache_rules(policy, self.cache, places),
                 )
             elif (catalog := self.upkeep.refreshed(self.catalog, self.now())) is not None:

@@ -41,6 +41,8 @@ def keep(ledger: Ledger, effect: Effect) -> Any:
             return ledger.post(reservation, settlement)
         case effects.Warned(key, window_start, share):
             return ledger.warned(key, window_start, share)
+        case effects.Graded(grades):
+            return ledger.grade(grades)
     raise TypeError(f"not a ledger effect: {effect!r}")
 
 

@@ -32,6 +32,7 @@ _LEDGER = (
     effects.Release,
     effects.Post,
     effects.Warned,
+    effects.Graded,
 )
 
 

@@ -27,6 +27,7 @@ from router.ledgers import Record, Reservation, Settlement
 from router.limits import amount_for, lost_cost, lost_tokens
 from router.loss import after_failure
 from router.noted import lost_to_cache, note_cached
+from router.packing import pack
 from router.prompts.blocks import Chain
 from router.purses import holds_of
 from router.services import Services
@@ -102,7 +103,12 @@ def attempt(
         tokens=lost_tokens(holds, forecast),
         holds=holds,
         record=_record(
-            request, candidate, route, lost_to_cache(request, services, candidate, pick, now)
+            request,
+            candidate,
+            route,
+            lost_to_cache(request, services, candidate, pick, now),
+            # One of a request is enough: what follows obeys the same decision.
+            decision=pack(route.record) if services.log_decisions and not past else "",
         ),
     )
     # The forecast's ceiling covers the prices until then, so nothing is billed at a later one's.
@@ -228,7 +234,9 @@ def _fault(raw: Any, usage: Usage, call: Call, services: Services) -> UsageError
     return None
 
 
-def _record(request: Request, candidate: Candidate, route: Route, given: Finding | None) -> Record:
+def _record(
+    request: Request, candidate: Candidate, route: Route, given: Finding | None, *, decision: str
+) -> Record:
     forecast = route.forecasts[candidate.name]
     return Record(
         request_id=request.id,
@@ -247,4 +255,5 @@ def _record(request: Request, candidate: Candidate, route: Route, given: Finding
         forecast_cache_read_tokens=forecast.cache_read_tokens,
         cache_lost_tokens=0 if given is None else given.lost_tokens,
         cache_lost_to="" if given is None else given.cause,
+        decision=decision,
     )

@@ -37,19 +37,22 @@ class BaseClient:
         """The scorer in use, with what it has learned."""
         return self._core.scorer
 
-    def feedback(self, request_id: str, score: bool | float) -> None:
-        """Tell how good an answer was, so that the scorer learns: True, False, or from 0 to 1.
+    def feedback(self, request_id: str, score: bool | float, *, by: str = "feedback") -> None:
+        """Tell how good an answer was: True, False, or from 0 to 1. `by` says whose word that is.
 
-        `request_id` is `route.request_id` of one of the latest 10,000 requests of this client.
-        Each answer is learned from once, by feedback or by a verifier.
+        The ledger keeps the grade, for reports and tuning, and the scorer learns from it, where
+        `request_id` (`route.request_id`) is one of the latest 10,000 of this client. Each answer
+        is learned from once, by feedback or by a verifier.
 
         Raises:
-            UnknownRequestError: the request is not remembered; see `learn`.
+            UnknownRequestError: the request is neither remembered nor in the ledger; see `learn`.
             AlreadyGradedError: the answer has its grade.
             InvalidRequestError: `score` is no grade.
             ConfigError: a scorer of your own that does not learn; says what it lacks.
+            LedgerError: the ledger could not keep it; nothing was learned.
         """
-        feedback(self._core.scorer, self._core.memory, request_id, score)
+        core = self._core
+        feedback(core.scorer, core.memory, core.ledger, request_id, score, by=by, at=core.now())
 
     def learn(self, examples: Iterable[Example]) -> int:
         """Learn from graded answers of your own; returns how many.

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from router.budgets import Hold
 from router.budgets.warning import BudgetWarning
-from router.ledgers import Reservation, Settlement
+from router.ledgers import Grade, Reservation, Settlement
 from router.responses import CachedReply
 from router.types import Call, Chunk, Reply, Route
 
@@ -60,6 +60,13 @@ class Warned:
     key: str
     window_start: datetime
     share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """Keep grades of answers in the ledger; answered with how many are new."""
+
+    grades: Sequence[Grade]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +141,7 @@ Effect: TypeAlias = (
     | Release
     | Post
     | Warned
+    | Graded
     | Notify
     | Recall
     | Memorize

@@ -6,11 +6,15 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from router._locks import forkable
 from router.errors import AlreadyGradedError, InvalidRequestError, UnknownRequestError
+from router.ledgers import Grade, Ledger
 from router.scoring import Scorer, learner, observes
+
+_LONGEST_BY = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +80,52 @@ class Memory:
             raise
 
 
-def feedback(scorer: Scorer, memory: Memory, request_id: str, score: object) -> None:
-    """Let the scorer learn how good the answer to a remembered request was.
+def feedback(
+    scorer: Scorer,
+    memory: Memory,
+    ledger: Ledger,
+    request_id: str,
+    score: object,
+    *,
+    by: str,
+    at: datetime,
+) -> None:
+    """Keep in the ledger how good the answer to a request was, and let the scorer learn it.
+
+    Of a request that is not remembered, but in the ledger, there is nothing left to learn from.
 
     Raises:
-        InvalidRequestError: `score` is no grade, or `request_id` no text.
+        InvalidRequestError: `score` is no grade, `request_id` no text, or `by` no short word.
         ConfigError: the scorer does not learn.
-        UnknownRequestError, AlreadyGradedError: see `Memory.grading`.
+        UnknownRequestError: it is neither remembered nor in the ledger.
+        AlreadyGradedError: the answer has its grade.
     """
     if not isinstance(request_id, str):
         raise InvalidRequestError(
             f"request_id: expected route.request_id, got {type(request_id).__name__}",
             param="request_id",
         )
+    if not (isinstance(by, str) and 0 < len(by) <= _LONGEST_BY and by.isprintable()):
+        raise InvalidRequestError(
+            f"by: expected a word such as 'feedback', at most {_LONGEST_BY} letters, got {by!r}",
+            param="by",
+        )
     grade = checked_grade(score)
     able = learner(scorer)
-    with memory.grading(request_id, "feedback") as kept:
-        able.learn(kept.reading, kept.profile, grade, tenant=kept.tenant)
+    given = [Grade(request_id=request_id, candidate="", score=grade, by=by, at=at)]
+    try:
+        with memory.grading(request_id, by) as kept:
+            ledger.grade(given)
+            able.learn(kept.reading, kept.profile, grade, tenant=kept.tenant)
+            return
+    except UnknownRequestError as error:
+        not_remembered = error
+    try:
+        new = ledger.grade(given)
+    except UnknownRequestError:
+        raise not_remembered from None
+    if not new:
+        raise AlreadyGradedError(f"the answer to {request_id!r} has a grade by {by}")
 
 
 def conclude(

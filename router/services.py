@@ -78,6 +78,7 @@ class Services:
     answer whose usage the host did not report is an error, once it is settled. `on_warning` is
     the caller's listener, `told` what it was told of. `cache` says which requests are the
     same, None without a response cache. `drift` notices what keeps prompt caches from hitting.
+    `log_decisions` keeps each decision with all it rests on in the ledger.
     """
 
     catalog: Catalog
@@ -102,6 +103,7 @@ class Services:
     told: set[tuple[str, datetime, float]] = field(default_factory=set)
     cache: CacheRules | None = None
     drift: Drift | None = None
+    log_decisions: bool = False
 
     def chain(self, request: Request) -> Chain:
         """The prompt of an arranged request, as prefix caches see it.

@@ -30,6 +30,16 @@ globals().update(
         },
     )
 )
+globals().update(
+    cases(
+        "test_grades",
+        without={
+            "test_a_leased_ledger_grades_what_it_has_not_written_yet",
+            "test_a_ledger_that_rides_out_outages_grades",
+            "test_grades_are_never_changed_or_deleted",
+        },
+    )
+)
 
 
 @pytest.fixture
@@ -55,7 +65,7 @@ def test_lines_are_never_changed_or_deleted(ledger, schema):
     """The database itself refuses to rewrite history, or to empty it."""
     ledger.reserve(reservation())
     ledger.settle("r/0", settlement(25))
-    for table in ("entries", "adjustments"):
+    for table in ("entries", "adjustments", "grades"):
         for statement in ("UPDATE {} SET at = 0", "DELETE FROM {}", "TRUNCATE {}"):
             with pytest.raises(psycopg.IntegrityError, match="never changed or deleted"):
                 say(statement.format(f"{schema.name}.{table}"))

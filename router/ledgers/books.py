@@ -230,6 +230,7 @@ def _line(known: Known, kind: EntryKind, end: Settlement, adds: Charge) -> Entry
         tokens=adds["tokens"],
         requests=adds["requests"],
         saved=end.saved,
+        rates_id=end.cost.rates_id,
     )
 
 

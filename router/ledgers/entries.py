@@ -24,6 +24,8 @@ class Record:
     `propensity` is the chance that the policy had to choose this candidate. So many tokens as
     `forecast_cache_read_tokens` were expected from the host's cache, and `cache_lost_tokens` more
     but for `cache_lost_to`, a cause of `router.prompts.causes`, "" where there is none.
+    `decision` is the packed decision record (`router.packing`) of a request's first attempt, where
+    the client logs them.
     """
 
     request_id: str
@@ -42,6 +44,7 @@ class Record:
     forecast_cache_read_tokens: int = 0
     cache_lost_tokens: int = 0
     cache_lost_to: str = ""
+    decision: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +103,8 @@ class Entry:
 
     `cost` (pico-dollars), `tokens` and `requests` are what this line adds to the accounts of each
     unit: negative in a correction downwards. `overage` is what the call cost beyond its
-    reservation, `saved` what the response cache saved.
+    reservation, `saved` what the response cache saved. `rates_id` names the price row that was
+    billed, "" where no price was known; `record.rates_id` is that of the forecast.
     """
 
     kind: EntryKind
@@ -117,6 +121,7 @@ class Entry:
     tokens: int = 0
     requests: int = 0
     saved: int = 0
+    rates_id: str = ""
 
     @property
     def estimated(self) -> bool:
@@ -147,3 +152,19 @@ class Adjustment:
     by: str
     why: str
     budget: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade:
+    """How good an answer was, from 0 (wrong) to 1 (right), and who says so.
+
+    `candidate` is who gave the answer, "" for the one that the request was served with. `by` is
+    "feedback", "verifier", "judge", "label" or a word of your own. A request has one grade of each
+    candidate by each: the first stays.
+    """
+
+    request_id: str
+    candidate: str
+    score: float
+    by: str
+    at: datetime

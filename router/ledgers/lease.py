@@ -20,7 +20,7 @@ from router.ledgers._lease.background import Flusher, keep
 from router.ledgers._lease.desk import Desk
 from router.ledgers._lease.till import Takes, charged
 from router.ledgers._lease.turn import MOST_ROWS, Aim
-from router.ledgers.entries import Adjustment, Entry, Reservation, Settlement
+from router.ledgers.entries import Adjustment, Entry, Grade, Reservation, Settlement
 from router.ledgers.ledger import SlabLedger
 from router.types import Cost, Usage
 
@@ -199,6 +199,17 @@ class LeasedLedger:
     ) -> Iterator[Adjustment]:
         """Changes of budgets with since <= at < until, oldest first."""
         return self.store.adjustments(since=since, until=until)
+
+    def grade(self, grades: Sequence[Grade]) -> int:
+        """Keep grades of answers, all or none; see `Ledger.grade`."""
+        self.flush()  # it may be of a call that is here only
+        return self.store.grade(grades)
+
+    def grades(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Grade]:
+        """Grades with since <= at < until, in the order in which they were given."""
+        return self.store.grades(since=since, until=until)
 
     def warned(self, key: str, window_start: datetime, share: float) -> bool:
         """Whether this caller is the first to warn of this share; see `Ledger.warned`."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from router.budgets.holds import Balance, Hold
-from router.ledgers.entries import Adjustment, Entry, Reservation, Settlement
+from router.ledgers.entries import Adjustment, Entry, Grade, Reservation, Settlement
 from router.ledgers.slabs import Exchange, Exchanged
 
 
@@ -58,6 +58,18 @@ class Ledger(Protocol):
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Adjustment]:
         """Changes of budgets with since <= at < until, oldest first."""
+
+    def grade(self, grades: Sequence[Grade]) -> int:
+        """Keep grades of answers, all or none; how many of them are new.
+
+        Raises:
+            UnknownRequestError: the ledger has no such request.
+        """
+
+    def grades(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Grade]:
+        """Grades with since <= at < until, in the order in which they were given."""
 
     def warned(self, key: str, window_start: datetime, share: float) -> bool:
         """Whether this caller is the first to warn of this share of this account."""

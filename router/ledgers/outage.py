@@ -15,7 +15,7 @@ from router.errors import LedgerError
 from router.ledgers._lease.background import keep
 from router.ledgers._lease.till import charged, entry_of
 from router.ledgers.backlog import Backlog
-from router.ledgers.entries import Adjustment, Entry, Reservation, Settlement
+from router.ledgers.entries import Adjustment, Entry, Grade, Reservation, Settlement
 from router.ledgers.failing import is_outage, store_failure
 from router.ledgers.ledger import Ledger
 from router.types import Cost, Usage
@@ -211,6 +211,17 @@ class Outage:
     ) -> Iterator[Adjustment]:
         """Changes of budgets with since <= at < until, oldest first."""
         return self.ledger.adjustments(since=since, until=until)
+
+    def grade(self, grades: Sequence[Grade]) -> int:
+        """Keep grades of answers, all or none; see `Ledger.grade`."""
+        self._backlog.post_some()
+        return self.ledger.grade(grades)
+
+    def grades(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Grade]:
+        """Grades with since <= at < until, in the order in which they were given."""
+        return self.ledger.grades(since=since, until=until)
 
     def warned(self, key: str, window_start: datetime, share: float) -> bool:
         """Whether to warn; in an outage not now, the next call asks again."""

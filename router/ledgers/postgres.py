@@ -22,9 +22,9 @@ from router.budgets.holds import Balance, Hold
 from router.errors import ConfigError, CorruptLedgerError, RouterError
 from router.ledgers import books
 from router.ledgers import slabs as slab_rules
-from router.ledgers._sqlite.rows import adjustment_from, entry_from, micros
+from router.ledgers._sqlite.rows import adjustment_from, entry_from, grade_from, micros
 from router.ledgers.combine import Combiner, Operation
-from router.ledgers.entries import Adjustment, Entry, Reservation, Settlement
+from router.ledgers.entries import Adjustment, Entry, Grade, Reservation, Settlement
 from router.ledgers.failing import store_failure
 
 try:
@@ -174,6 +174,14 @@ class PostgresLedger:
         )
         return first
 
+    def grade(self, grades: Sequence[Grade]) -> int:
+        """Keep grades of answers, all or none; see `Ledger.grade`."""
+        if not grades:
+            return 0
+        caller = uuid4().hex
+        new: int = self._submit(Task(lambda rows: rows.grade(grades, caller)))
+        return new
+
     def balances(self, holds: Sequence[Hold]) -> list[Balance]:
         """The balance of each hold's account in its window."""
         needs = Needs().want_holds(holds)
@@ -197,6 +205,12 @@ class PostgresLedger:
     ) -> Iterator[Adjustment]:
         """Changes of budgets with since <= at < until, oldest first."""
         return map(adjustment_from, self._ask("adjustments", _span(since, until)))
+
+    def grades(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Grade]:
+        """Grades with since <= at < until, in the order in which they were given."""
+        return map(grade_from, self._ask("grades", _span(since, until)))
 
     def check(self) -> None:
         """Compare the running totals with the entries, in one snapshot.

@@ -27,13 +27,15 @@ from router.ledgers._sqlite.connect import BUSY_SECONDS, RESTORE, is_busy, open_
 from router.ledgers._sqlite.rows import (
     ADJUSTMENT_SELECT,
     ENTRY_SELECT,
+    GRADE_SELECT,
     WRONG_ACCOUNTS,
     adjustment_from,
     entry_from,
+    grade_from,
     micros,
 )
 from router.ledgers.combine import Combiner, Operation
-from router.ledgers.entries import Adjustment, Entry, Reservation, Settlement
+from router.ledgers.entries import Adjustment, Entry, Grade, Reservation, Settlement
 
 T = TypeVar("T")
 
@@ -140,6 +142,11 @@ class SQLiteLedger:
         )
         return first
 
+    def grade(self, grades: Sequence[Grade]) -> int:
+        """Keep grades of answers, all or none; see `Ledger.grade`."""
+        new: int = self._submit(lambda rows: rows.grade(grades))
+        return new
+
     def balances(self, holds: Sequence[Hold]) -> list[Balance]:
         """The balance of each hold's account in its window."""
 
@@ -166,6 +173,13 @@ class SQLiteLedger:
             f"{ADJUSTMENT_SELECT} WHERE at >= ? AND at < ? ORDER BY seq", since, until
         )
         return iter([adjustment_from(row) for row in rows])
+
+    def grades(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Grade]:
+        """Grades with since <= at < until, in the order in which they were given."""
+        select = f"{GRADE_SELECT} WHERE at >= ? AND at < ? ORDER BY seq"
+        return map(grade_from, self._between(select, since, until))
 
     def check(self) -> None:
         """Read the whole file and compare the running totals with the entries.

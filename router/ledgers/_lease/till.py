@@ -223,6 +223,7 @@ def entry_of(
         tokens=tokens,
         requests=requests,
         saved=settlement.saved,
+        rates_id=settlement.cost.rates_id,
     )
 
 

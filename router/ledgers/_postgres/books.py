@@ -11,16 +11,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from router.errors import UnknownRequestError
 from router.ledgers._sqlite.rows import (
     ENTRY_COLUMNS,
     adjustment_row,
     entry_from,
     entry_row,
+    grade_row,
     micros,
+    own_ids,
     record_from,
     record_text,
 )
-from router.ledgers.entries import Adjustment, Entry, Reservation
+from router.ledgers.entries import Adjustment, Entry, Grade, Reservation
 from router.ledgers.view import Account, Known, Part
 
 Ask: TypeAlias = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
@@ -148,6 +151,18 @@ class PostgresBooks:
         self._ask("warn", [*row, caller])
         self._warned = True
         return self._ask("who_warned", row) == [(caller,)]
+
+    def grade(self, grades: Sequence[Grade], caller: str) -> int:
+        """See `Ledger.grade`. `caller` tells what was ours, before a reply was lost."""
+        made = {known.record.request_id for known in self._known.values()}
+        asked = sorted({grade.request_id for grade in grades})
+        wanted = [(rid, *own_ids(rid)) for rid in asked if rid not in made]
+        if wanted and (gone := self._ask("unknown", [list(c) for c in zip(*wanted, strict=True)])):
+            raise UnknownRequestError(f"the ledger has no request {gone[0][0]!r}")
+        rows = sorted((*grade_row(grade), caller) for grade in grades)
+        self._ask("grade", [list(column) for column in zip(*rows, strict=True)])
+        self._warned = True
+        return int(self._ask("graded", [caller, asked])[0][0])
 
     def writes(self) -> Iterator[tuple[str, Sequence[Any]]]:
         """Names of statements and their values; nothing when nothing changed."""

@@ -100,4 +100,21 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TRIGGER adjustments_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON {s}.adjustments
         FOR EACH STATEMENT EXECUTE FUNCTION {s}.refuse_change();
     """,
+    # 2: the price row that was billed; grades
+    """
+    ALTER TABLE {s}.entries ADD COLUMN rates_id text;
+    CREATE TABLE {s}.grades (
+        seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        request_id text COLLATE "C" NOT NULL,
+        candidate text COLLATE "C" NOT NULL,
+        score double precision NOT NULL CHECK (score >= 0 AND score <= 1),
+        by_whom text COLLATE "C" NOT NULL,
+        at bigint NOT NULL,
+        caller text NOT NULL,
+        UNIQUE (request_id, candidate, by_whom)
+    );
+    CREATE INDEX grades_by_time ON {s}.grades (at);
+    CREATE TRIGGER grades_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON {s}.grades
+        FOR EACH STATEMENT EXECUTE FUNCTION {s}.refuse_change();
+    """,
 )

@@ -5,7 +5,7 @@ Arrays go in and `unnest` makes rows of them: one statement whatever the number 
 
 from __future__ import annotations
 
-from router.ledgers._sqlite.rows import ADJUSTMENT_COLUMNS, ENTRY_COLUMNS
+from router.ledgers._sqlite.rows import ADJUSTMENT_COLUMNS, ENTRY_COLUMNS, GRADE_COLUMNS
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
@@ -20,7 +20,7 @@ _ENTRIES = (
 )
 _ENTRY_TYPES = (
     "text bigint text bigint bigint bigint bigint bigint bigint bigint bigint text text float8 "
-    "bigint bigint bigint bigint bigint"
+    "bigint bigint bigint bigint bigint text"
 )
 _ADJUSTMENT_TYPES = "text text bigint text bigint text bigint text text text"
 
@@ -53,6 +53,16 @@ _TEXTS = {
     "who_warned": (
         "SELECT caller FROM {s}.warnings WHERE key = %s AND window_start = %s AND share = %s"
     ),
+    "unknown": (
+        "SELECT n.id FROM unnest(%s::text[], %s::text[], %s::text[]) AS n (id, low, high) "
+        "WHERE NOT EXISTS (SELECT FROM {s}.reservations r WHERE r.id >= n.low AND r.id < n.high)"
+    ),
+    "grade": (
+        f"INSERT INTO {{s}}.grades ({GRADE_COLUMNS}, caller) SELECT * FROM unnest("
+        "%s::text[], %s::text[], %s::float8[], %s::text[], %s::bigint[], %s::text[]) "
+        "ON CONFLICT DO NOTHING"
+    ),
+    "graded": "SELECT count(*) FROM {s}.grades WHERE caller = %s AND request_id = ANY(%s)",
     # What it writes.
     "add": _insert(
         "reservations",
@@ -95,6 +105,7 @@ _TEXTS = {
         f"SELECT {ADJUSTMENT_COLUMNS} FROM {{s}}.adjustments WHERE at >= %s AND at < %s "
         "ORDER BY seq"
     ),
+    "grades": f"SELECT {GRADE_COLUMNS} FROM {{s}}.grades WHERE at >= %s AND at < %s ORDER BY seq",
     "wrong": """
         WITH held AS (
             SELECT h.key, h.window_start, h.unit, h.reservation_id,

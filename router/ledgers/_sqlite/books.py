@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from router.errors import UnknownRequestError
 from router.ledgers._sqlite.rows import (
     ADJUSTMENT_COLUMNS,
     ENTRY_COLUMNS,
     ENTRY_SELECT,
+    GRADE_COLUMNS,
     adjustment_row,
     entry_from,
     entry_row,
     from_micros,
+    grade_row,
     micros,
+    own_ids,
     record_from,
     record_text,
 )
-from router.ledgers.entries import Adjustment, Entry, Reservation
+from router.ledgers.entries import Adjustment, Entry, Grade, Reservation
 from router.ledgers.view import Account, Known, Part
 
 _REMEMBERED = 4096
@@ -34,7 +38,7 @@ _WRITES = (
     "INSERT INTO holds (reservation_id, key, window_start, unit, amount) VALUES (?,?,?,?,?)",
     "INSERT INTO open_reservations VALUES (?, ?)",
     "INSERT INTO slabs (id) VALUES (?)",
-    f"INSERT INTO entries ({ENTRY_COLUMNS}) VALUES ({', '.join('?' * 19)})",
+    f"INSERT INTO entries ({ENTRY_COLUMNS}) VALUES ({', '.join('?' * 20)})",
     "DELETE FROM open_reservations WHERE id = ?",
     "UPDATE slabs SET drawn = ? WHERE id = ?",
     f"INSERT INTO adjustments ({ADJUSTMENT_COLUMNS}) VALUES ({', '.join('?' * 10)})",
@@ -206,6 +210,16 @@ class SQLiteBooks:
             (key, micros(window_start), share),
         )
         return made.rowcount == 1
+
+    def grade(self, grades: Sequence[Grade]) -> int:
+        """See `Ledger.grade`."""
+        made = {known.record.request_id for known in self._known.values()}
+        for rid in {grade.request_id for grade in grades} - made:
+            found = "SELECT 1 FROM reservations WHERE id >= ? AND id < ? LIMIT 1"
+            if self._db.execute(found, own_ids(rid)).fetchone() is None:
+                raise UnknownRequestError(f"the ledger has no request {rid!r}")
+        new = f"INSERT INTO grades ({GRADE_COLUMNS}) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING"
+        return sum(self._db.execute(new, grade_row(grade)).rowcount for grade in grades)
 
     def write(self) -> None:
         """Write all that changed."""

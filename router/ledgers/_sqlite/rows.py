@@ -6,19 +6,19 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from router.ledgers.entries import Adjustment, Entry, Record
+from router.ledgers.entries import Adjustment, Entry, Grade, Record
 from router.types import Usage
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-_SINCE_CACHES = ("forecast_cache_read_tokens", "cache_lost_tokens", "cache_lost_to")
+_LATER = ("forecast_cache_read_tokens", "cache_lost_tokens", "cache_lost_to", "decision")
 """Fields of a record that older rows lack; 0 and "" are left out."""
 
 ENTRY_COLUMNS = (
     "kind, at, reservation_id, cost, overage, input_tokens, cache_read_tokens, "
     "cache_write_tokens, output_tokens, reasoning_tokens, estimated, outcome, finish_reason, "
-    "seconds, cache_write_1h_tokens, reported_cost, tokens, requests, saved"
+    "seconds, cache_write_1h_tokens, reported_cost, tokens, requests, saved, rates_id"
 )
 ENTRY_SELECT = (
     f"SELECT e.{ENTRY_COLUMNS.replace(', ', ', e.')}, r.record, r.amount "
@@ -26,6 +26,8 @@ ENTRY_SELECT = (
 )
 ADJUSTMENT_COLUMNS = "id, kind, at, key, window_start, unit, amount, by_whom, why, budget"
 ADJUSTMENT_SELECT = f"SELECT {ADJUSTMENT_COLUMNS} FROM adjustments"
+GRADE_COLUMNS = "request_id, candidate, score, by_whom, at"
+GRADE_SELECT = f"SELECT {GRADE_COLUMNS} FROM grades"
 
 WRONG_ACCOUNTS = """
     WITH held AS (
@@ -90,7 +92,7 @@ def record_text(record: Record) -> str:
         row["tags"] = dict(record.tags)
     if record.propensity != 1.0:
         row["propensity"] = record.propensity
-    for name in _SINCE_CACHES:
+    for name in _LATER:
         if value := getattr(record, name):
             row[name] = value
     return json.dumps(row)
@@ -124,6 +126,7 @@ def entry_row(entry: Entry) -> tuple[Any, ...]:
         entry.tokens,
         entry.requests,
         entry.saved,
+        entry.rates_id,
     )
 
 
@@ -131,12 +134,13 @@ def entry_from(row: tuple[Any, ...]) -> Entry:
     """An entry from a row of `ENTRY_SELECT`."""
     kind, at, rid, cost, overage, inp, read, write, out, reasoning, estimated, *rest = row
     outcome, finish_reason, seconds, hour, reported, tokens, requests, saved, *joined = rest
-    record, amount = joined
+    rates_id, text, amount = joined
+    record = record_from(text)
     return Entry(
         kind=kind,
         at=from_micros(at),
         reservation_id=rid,
-        record=record_from(record),
+        record=record,
         usage=Usage(
             input_tokens=inp,
             cache_read_tokens=read,
@@ -156,6 +160,7 @@ def entry_from(row: tuple[Any, ...]) -> Entry:
         tokens=tokens,
         requests=requests,
         saved=saved,
+        rates_id=record.rates_id if rates_id is None else rates_id,  # older rows have none
     )
 
 
@@ -190,3 +195,21 @@ def adjustment_from(row: tuple[Any, ...]) -> Adjustment:
         why=why,
         budget=budget,
     )
+
+
+def grade_row(grade: Grade) -> tuple[Any, ...]:
+    """A grade as the values of `GRADE_COLUMNS`."""
+    return grade.request_id, grade.candidate, float(grade.score), grade.by, micros(grade.at)
+
+
+def grade_from(row: tuple[Any, ...]) -> Grade:
+    """A grade from a row of `GRADE_SELECT`."""
+    request_id, candidate, score, by, at = row
+    return Grade(
+        request_id=request_id, candidate=candidate, score=score, by=by, at=from_micros(at)
+    )
+
+
+def own_ids(request_id: str) -> tuple[str, str]:
+    """The least id that a reservation of this request can have, and the first one above all."""
+    return f"{request_id}/", f"{request_id}0"

@@ -103,4 +103,22 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TRIGGER adjustments_are_not_deleted BEFORE DELETE ON adjustments
         BEGIN SELECT RAISE(ABORT, 'ledger entries are never deleted'); END;
     """,
+    # 3: the price row that was billed; grades
+    """
+    ALTER TABLE entries ADD COLUMN rates_id TEXT;
+    CREATE TABLE grades (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        request_id TEXT NOT NULL,
+        candidate TEXT NOT NULL,
+        score REAL NOT NULL CHECK (score >= 0 AND score <= 1),
+        by_whom TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        UNIQUE (request_id, candidate, by_whom)
+    ) STRICT;
+    CREATE INDEX grades_by_time ON grades (at);
+    CREATE TRIGGER grades_are_not_changed BEFORE UPDATE ON grades
+        BEGIN SELECT RAISE(ABORT, 'ledger entries are never changed'); END;
+    CREATE TRIGGER grades_are_not_deleted BEFORE DELETE ON grades
+        BEGIN SELECT RAISE(ABORT, 'ledger entries are never deleted'); END;
+    """,
 )
