@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 VLLM_VENV ?= .venv-vllm
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test lint fix types pytest bench storm clean test-postgres vllm test-vllm
+.PHONY: help demo test lint fix types pytest notebooks bench storm clean test-postgres test-prometheus vllm test-vllm
 .DEFAULT_GOAL := help
 
 help:  ## show this
@@ -47,6 +47,12 @@ pytest: $(VENV)/.dev
 
 test-postgres: $(VENV)/.dev  ## the ledger on a PostgreSQL server that it starts itself
 	$(BIN)/python tests/with_postgres.py $(BIN)/python -m pytest tests/test_postgres*.py tests/test_storm.py tests/test_crash_matrix.py
+
+test-prometheus: $(VENV)/.dev  ## metrics, dashboard and alerts on a real Prometheus, where one is installed
+	$(BIN)/python -m pytest tests/prometheus
+
+notebooks: $(VENV)/.dev  ## run every notebook in a kernel of its own, and show how each ends
+	$(BIN)/python notebooks/execute.py
 
 $(VLLM_VENV)/.done: tests/vllm/install.sh tests/vllm/build_moe.py tests/vllm/gguf_reader.py tests/vllm/template.jinja pyproject.toml
 	PYTHON=$(PYTHON) tests/vllm/install.sh $(VLLM_VENV)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         to_spec,
         utility,
     )
+    from router.bills import Reconciliation, Repriced, reconcile, reprice
     from router.budgets import Budget, load_budgets
     from router.budgets.warning import BudgetWarning
     from router.catalog import Candidate, Catalog, Rates
@@ -82,7 +83,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from router.jobplan import JobPlan
-    from router.ledgers import Adjustment
+    from router.ledgers import Adjustment, Grade
     from router.ledgers.lease import LeasedLedger
     from router.ledgers.postgres import PostgresLedger
     from router.ledgers.sqlite import SQLiteLedger
@@ -113,8 +114,9 @@ _HOMES = {
     "classifiers.prompt": "Prompt",
     "classifiers.scores": "Quantiles Score",
     "policies": _POLICIES,
+    "router.bills": "Reconciliation Repriced reconcile reprice",
     "router.budgets": "Budget load_budgets",
-    "router.ledgers": "Adjustment",
+    "router.ledgers": "Adjustment Grade",
     "router.ledgers.lease": "LeasedLedger",
     "router.ledgers.postgres": "PostgresLedger",
     "router.ledgers.sqlite": "SQLiteLedger",
@@ -164,6 +166,7 @@ __all__ = [
     "DecisionRecord",
     "DeferredError",
     "Forecast",
+    "Grade",
     "InsufficientBalanceError",
     "InvalidBudgetError",
     "InvalidRequestError",
@@ -184,9 +187,11 @@ __all__ = [
     "Quote",
     "RateLimitError",
     "Rates",
+    "Reconciliation",
     "RecordError",
     "ReplayMissError",
     "Report",
+    "Repriced",
     "ResponseCache",
     "RetiredModelError",
     "Route",
@@ -215,7 +220,9 @@ __all__ = [
     "load_policy",
     "pacing",
     "presets",
+    "reconcile",
     "recorded_prompts",
+    "reprice",
     "restrict",
     "sparing",
     "threshold",

@@ -65,7 +65,12 @@ class ClientArguments(TypedDict, total=False):
     max_retries: int
     """Retries at one candidate before the next is tried; 2 by default."""
     metric_tags: Sequence[str]
-    """Tags that become labels of metrics; none by default."""
+    """Tags that become labels of metrics and attributes of spans; none by default."""
+    span_tags: Sequence[str]
+    """Tags that become attributes of spans alone; `conversation` is `gen_ai.conversation.id`."""
+    baggage: Sequence[str]
+    """Entries of OpenTelemetry's baggage that become tags, where neither request nor client sets
+    them; none by default. They are what callers sent along."""
     scorer: Scorer | str | Path | None
     """The file of a saved scorer, or one of your own, instead of the shipped one."""
     verify: Verifier | None

@@ -24,7 +24,14 @@ from router._arguments import (
 )
 from router._clock import utcnow
 from router._locks import forkable_again
-from router._settings import catalog_of, check_kinds, check_verifier, loaded, names_of
+from router._settings import (
+    catalog_of,
+    check_kinds,
+    check_names,
+    check_verifier,
+    loaded,
+    names_of,
+)
 from router._upkeep import Upkeep
 from router.budgets.warning import BudgetWarning
 from router.catalog import Catalog
@@ -46,6 +53,7 @@ from router.responses import ResponseCache
 from router.scoring import Scorer
 from router.services import Services, cache_rules
 from router.telemetry import Telemetry
+from router.telemetry.baggage import tags_carried
 from router.transports.access import Access
 from router.types import Request
 
@@ -73,6 +81,8 @@ class Core:
         timeout: float = 600.0,
         max_retries: int = 2,
         metric_tags: Sequence[str] = (),
+        span_tags: Sequence[str] = (),
+        baggage: Sequence[str] = (),
         scorer: Scorer | str | Path | None = None,
         verify: Verifier | None = None,
         unpriced: Unpriced = None,
@@ -119,7 +129,16 @@ class Core:
         self._verify = verify
         self._unpriced, self._strict_usage = unpriced, bool(strict_usage)
         self._log_decisions = bool(log_decisions)
-        self._telemetry = Telemetry(metric_tags)
+        check_names(metric_tags=metric_tags, span_tags=span_tags, baggage=baggage)
+        self._baggage = tuple(baggage)
+        self._telemetry = Telemetry(
+            metric_tags,
+            span_tags=span_tags,
+            environ=env,
+            address=lambda call: (
+                call.base_url or self.access.base_url(call.candidate.host, call.candidate)
+            ),
+        )
         self._pace = Pace()
         self.upkeep = Upkeep(self.access, self._telemetry)
         self._on_warning, self._on_ledger_error = on_warning, on_ledger_error
@@ -135,6 +154,8 @@ class Core:
         self._asked = time.monotonic()
         self._closed = False
         self._lock = forkable_again(self)
+        # Not the property: a gauge must not open a ledger.
+        self._telemetry.budgets(self.budgets, self.tags, lambda: self._ledger, now)
 
     @property
     def ledger(self) -> Ledger:
@@ -228,7 +249,7 @@ class Core:
         return request_from(
             messages,
             arguments,
-            tags=self.tags,
+            tags={**tags_carried(self._baggage), **self.tags},
             timeout=self.timeout,
             max_retries=self.max_retries,
         )
@@ -259,6 +280,7 @@ class Core:
     def close(self) -> None:
         """Close the ledger, unless it was handed in; the client sends no more."""
         self._closed = True
+        self._telemetry.budgets((), {}, lambda: None, self.now)
         self.upkeep.close()
         try:
             if self._ledger is not None and self._ledger is not self._ledger_at:

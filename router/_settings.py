@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 from router._arguments import CatalogSource
+from router.budgets.scopes import is_tag
 from router.catalog import Catalog
 from router.errors import ConfigError
 from router.scoring import Scorer
@@ -46,6 +47,15 @@ def check_kinds(policy: object, ledger: object, catalog: object, *mappings: obje
             isinstance(k, str) and isinstance(v, texts) for k, v in mapping.items()
         ):
             raise ConfigError(f"{name}: expected a dict of texts by name")
+
+
+def check_names(**settings: object) -> None:
+    """Refuse what is not a list of tags' names; one text would be read letter by letter."""
+    for setting, given in settings.items():
+        if isinstance(given, (str, bytes)) or not (
+            isinstance(given, Iterable) and all(is_tag(name) and name for name in given)
+        ):
+            raise ConfigError(f"{setting}: expected a list of names such as ['team']")
 
 
 def names_of(given: str | Sequence[str] | None) -> tuple[str, ...] | None:

@@ -122,7 +122,7 @@ def attempt(
         services.places.failed(visit)
         yield Release(reservation.id, services.now(), outcome_of(error))
         raise
-    observed = services.telemetry.begin(call, forecast, route.decision.policy)
+    observed = services.telemetry.begin(call, forecast, route.decision.policy, reservation.amount)
     reply: Reply | None = None
     try:
         if request.stream:
@@ -174,7 +174,15 @@ def attempt(
             note = f"the ledger could not settle, so the reservation stands: {failed}"
             error.add_note(note)
             stream.notes += (note,)
-        services.telemetry.end(observed, seconds=seconds, usage=lost, cost=spent, outcome=outcome)
+        services.telemetry.end(
+            observed,
+            seconds=seconds,
+            usage=lost,
+            cost=spent,
+            outcome=outcome,
+            first_chunk=stream.first if request.stream else None,
+            texts=stream.said if request.stream else (),
+        )
         raise
     seconds = services.monotonic() - began
     came = stream if request.stream else reply
@@ -205,6 +213,8 @@ def attempt(
         cost=spend,
         response=reply.body if reply else None,
         finish_reason=finish_reason,
+        first_chunk=stream.first if request.stream else None,
+        texts=stream.said if request.stream else (),
     )
     done = Attempt(
         candidate=candidate.name,

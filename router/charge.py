@@ -29,8 +29,9 @@ class Stream:
     `final` that they came with the end of the answer or after it.
     `emitted` says whether the caller was handed any part of the answer's content. `came` is when
     its latest piece arrived: the host's own end, however long the reader took; `behind` (seconds)
-    is how far the reader lags, `tier` the service tier that the host names, `notes` what is to be
-    said of what was charged, `gathered` the whole answer where it may be kept.
+    is how far the reader lags, `first` (seconds) how long the first piece took, `tier` the service
+    tier that the host names, `notes` what is to be said of what was charged, `gathered` the whole
+    answer where it may be kept.
     """
 
     text: list[str] = field(default_factory=list)
@@ -45,6 +46,7 @@ class Stream:
     emitted: bool = False
     came: datetime | None = None
     behind: float = 0.0
+    first: float | None = None
     tier: str | None = None
     notes: tuple[str, ...] = ()
     gathered: Gathered | None = None
@@ -58,7 +60,7 @@ class Stream:
         """Forget what a failed attempt brought; what was handed out stays handed out."""
         self.text, self.said, self.finish_reason, self.reasoned = [], [], None, False
         self.told, self.raw, self.covered, self.final = None, None, False, False
-        self.came, self.behind, self.tier, self.notes = None, 0.0, None, ()
+        self.came, self.behind, self.first, self.tier, self.notes = None, 0.0, None, None, ()
         if self.gathered is not None:
             self.gathered = Gathered()
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from router._arguments import ClientArguments
 from router._core import Core
+from router._reporting import Reporting
 from router.feedback import feedback
 from router.labels import Example, learned
 from router.ledgers.manage import Budgets
@@ -15,13 +15,12 @@ from router.types import Request
 
 if TYPE_CHECKING:
     from router.catalog import Candidate, Catalog
-    from router.reports import Report
     from router.responses import ResponseCache
     from router.scoring import Scorer
     from router.transports.vllm import State
 
 
-class BaseClient:
+class BaseClient(Reporting):
     """What both clients offer without a call to a model."""
 
     def __init__(self, **settings: Unpack[ClientArguments]) -> None:
@@ -110,20 +109,3 @@ class BaseClient:
     def cache(self) -> ResponseCache | None:
         """The response cache, to `clear` it or to see its `stats`; None without one."""
         return self._core.cache
-
-    def report(
-        self,
-        by: str | Sequence[str] = ("day", "model"),
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        tz: str = "UTC",
-    ) -> Report:
-        """Spend from the ledger, grouped; see `router.reports.spend.report_from`."""
-        from router.catalog.rates import aware
-        from router.reports import report_from
-
-        entries = self._core.ledger.entries(
-            since=since and aware(since), until=until and aware(until)
-        )
-        return report_from(entries, by=by, tz=tz)

@@ -17,7 +17,20 @@ from router.catalog import Candidate
 from router.charge import Stream
 from router.constraints import check_parameters
 from router.decide import decide
-from router.effects import Balances, Effect, Graded, Memorize, Recall, Sleep
+from router.effects import (
+    Balances,
+    Effect,
+    Emit,
+    Graded,
+    Memorize,
+    Notify,
+    Open,
+    Read,
+    Recall,
+    Send,
+    Sleep,
+    Verify,
+)
 from router.errors import BudgetExceededError, RouterError, UsageError
 from router.escalate import Answer, best, unverified, verified
 from router.feedback import Length, Remembered, conclude, note_lengths
@@ -34,6 +47,9 @@ from router.types import Attempt, Plan, Reply, Request, Route
 
 Flow: TypeAlias = Generator[Effect, Any, tuple[Reply | None, Route]]
 
+_SENT = (Send, Open)
+_AWAY = (*_SENT, Read, Sleep, Emit, Verify, Notify)
+"""Effects that take the time of hosts and of the caller's own code, not ours."""
 _ANSWERED = frozenset({"ok", "rejected", "closed"})
 _CUT = frozenset({"length", "content_filter", "insufficient_system_resource"})
 """Words of hosts for an answer that ended before its end; the last is DeepSeek's."""
@@ -59,6 +75,11 @@ def complete(request: Request, services: Services) -> Flow:
         ProviderError: the last candidate failed; its notes name what was tried.
         UsageError: with `strict_usage`; its `reply` and `route` are the answer, paid for.
     """
+    line = _completed(request, services)
+    return services.telemetry.request(line, request, services.monotonic, away=_AWAY, sent=_SENT)
+
+
+def _completed(request: Request, services: Services) -> Flow:
     check_parameters(request)
     key = _key(request, services)
     if key is not None and (cached := (yield Recall(key))) is not None:
@@ -95,11 +116,7 @@ def _served(
     """
     end = services.now() + timedelta(seconds=request.patience)
     while True:
-        try:
-            planned, started_at, began = yield from patiently(plan, request, services)
-        except RouterError as error:
-            services.telemetry.refused(type(error).__name__)
-            raise
+        planned, started_at, began = yield from patiently(plan, request, services)
         job = _job(request, services, planned, started_at, began, key)
         try:
             return planned, job, (yield from serve(job, planned.decision.ranking))

@@ -38,7 +38,7 @@ def recalled(
     """
     started_at = services.now()
     try:
-        known = {c.name for c in services.candidates(request.models, started_at)}
+        known = {c.name: c for c in services.candidates(request.models, started_at)}
     except RouterError:  # the plan will say the same, and in its place
         return None
     if cached.candidate not in known:
@@ -56,6 +56,8 @@ def recalled(
         yield Post(reservation, settlement)
     except LedgerError as error:
         notes.append(f"the ledger could not note what was saved: {error}")
+    else:
+        services.telemetry.saved(known[cached.candidate], cached.cost, request.tags)
     if request.stream:
         try:
             yield Emit(None)

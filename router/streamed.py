@@ -31,7 +31,7 @@ def streamed(
     """
     stream.restart()
     clock = services.monotonic
-    asked = clock()
+    sent = asked = clock()
     yield Open(call)
     waited, paused = clock() - asked, 0.0
     stream.came = services.now()
@@ -45,6 +45,8 @@ def streamed(
         if (chunk := (yield Read())) is None:
             break
         came = clock()
+        if stream.first is None:
+            stream.first = came - sent - paused
         stream.behind = max(0.0, stream.behind - (came - asked))
         if not any(stream.text):
             waited += came - asked

@@ -40,6 +40,8 @@ _load("catalogs")
 _load("price_lists")
 _load("jobs")
 _load("spending")
+_load("random_ledger")
+_load("focus_rules")
 _load("keeping")
 _load("leasing")
 _load("with_postgres")
@@ -49,6 +51,7 @@ _load("crashing")
 _load("replicas")
 _load("pooling")
 services = _load("by_hand").services
+observed = _load("observing").observed
 
 
 @pytest.fixture(autouse=True)

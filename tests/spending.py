@@ -21,6 +21,7 @@ class Book:
     def __init__(self):
         self.ledger = SQLiteLedger(":memory:")
         self.count = 0
+        self.rates = {}
 
     def reserve(self, amount=1000, at=NOW, **columns):
         self.count += 1
@@ -38,6 +39,7 @@ class Book:
             | columns
         )
         rid = f"r{self.count}/0"
+        self.rates[rid] = record.rates_id
         lease = at + timedelta(minutes=10)
         self.ledger.reserve(
             Reservation(
@@ -46,21 +48,21 @@ class Book:
         )
         return rid
 
-    def settle(self, rid, cost, *, at=NOW, outcome="ok", estimated=False):
-        usage = Usage(
+    def settle(self, rid, cost, *, at=NOW, outcome="ok", estimated=False, usage=None):
+        usage = usage or Usage(
             input_tokens=100,
             cache_read_tokens=64,
             output_tokens=10,
             reasoning_tokens=4,
             estimated=estimated,
         )
-        end = Settlement(at=at, usage=usage, cost=Cost(pico=cost), outcome=outcome)
+        billed = Cost(pico=cost, rates_id=self.rates[rid])
+        end = Settlement(at=at, usage=usage, cost=billed, outcome=outcome)
         self.ledger.settle(rid, end)
 
-    def call(self, cost, *, at=NOW, outcome="ok", estimated=False, **columns):
-        self.settle(
-            self.reserve(at=at, **columns), cost, at=at, outcome=outcome, estimated=estimated
-        )
+    def call(self, cost, *, at=NOW, outcome="ok", estimated=False, usage=None, **columns):
+        rid = self.reserve(at=at, **columns)
+        self.settle(rid, cost, at=at, outcome=outcome, estimated=estimated, usage=usage)
 
     def report(self, *by, **arguments):
         return report_from(self.ledger.entries(), by=by, **arguments)

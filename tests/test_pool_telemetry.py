@@ -20,7 +20,9 @@ def reader(monkeypatch):
     reader = InMemoryMetricReader()
     provider = MeterProvider(metric_readers=[reader])
     monkeypatch.setattr("opentelemetry.metrics.get_meter", provider.get_meter)
-    monkeypatch.setattr("router.telemetry._showing", WeakSet())  # others' clients are not ours
+    monkeypatch.setattr(
+        "router.telemetry.pools.showing", WeakSet()
+    )  # others' clients are not ours
     yield reader
     provider.shutdown()
 
@@ -56,6 +58,9 @@ def test_what_is_shown_of_replicas(reader):
     telemetry.pools(pool.states)
     found = points(reader)
     a = "http://a:8000/v1"
+    states = {key[2:]: found.pop(key) for key in list(found) if key[0].endswith("_state")}
+    assert {at: state for (at, state), shown in states.items() if shown} == {a: "up", B: "down"}
+    assert len(states) == 6
     assert found.pop(("centroute.pool.tokens_per_second", "vllm", a)) == pytest.approx(100.0)
     assert found == {
         ("centroute.pool.running", "vllm", a): 3,

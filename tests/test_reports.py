@@ -42,6 +42,10 @@ def test_every_kind_of_ending_counts(book):
         "forecast_cost_usd": Decimal("0.000000002100"),
         "cached": 0,
         "saved_usd": Decimal(0),
+        "cache_write_tokens": 0,
+        "cache_saved_usd": None,
+        "within_p90": None,
+        "reserved_usd": Decimal("0.000000005000"),
     }
     assert book.report().total == book.spent == row["cost_usd"]
     book.settle(lost, 400)  # the late truth: 600 less, and the tokens it took
@@ -165,8 +169,8 @@ def test_a_csv_adds_up(book, tmp_path):
         ("+1", "'+1"),
         ("-1", "'-1"),
         ("@SUM(A1)", "'@SUM(A1)"),
-        ("\t=1", "'\t=1"),
-        ("\r=1", "'\r=1"),
+        ("\t=1", "'\t'=1"),
+        ("\r=1", "'\r'=1"),
         ("search", "search"),
         ("a=b", "a=b"),
         (Decimal("-0.000000000001"), "-0.000000000001"),

@@ -1,82 +1,24 @@
 """What is emitted, read back from the OpenTelemetry SDK; and that all works without it."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from learning import models, staged
+from observing import ANSWER, MODEL, ask, client_of
 from opentelemetry.trace import SpanKind, StatusCode
 
-import router
-from router import Client
-from router.errors import BudgetExceededError, ServerError
-from router.testing import MockTransport, reply
-
-MODEL = "deepseek-v3.2@deepinfra"
-PROMPT = "a very private question about zebras"
-ANSWER = "a very private answer about zebras"
-
-
-@pytest.fixture
-def observed(monkeypatch):
-    """An SDK in memory in the place of the global providers."""
-    spans, reader = InMemorySpanExporter(), InMemoryMetricReader()
-    tracing, metering = TracerProvider(), MeterProvider(metric_readers=[reader])
-    tracing.add_span_processor(SimpleSpanProcessor(spans))
-    monkeypatch.setattr("opentelemetry.trace.get_tracer", tracing.get_tracer)
-    monkeypatch.setattr("opentelemetry.metrics.get_meter", metering.get_meter)
-    yield Observed(spans, reader)
-    tracing.shutdown()
-    metering.shutdown()
-
-
-class Observed:
-    """Finished spans, and metric points by name."""
-
-    def __init__(self, spans, reader):
-        self._spans, self._reader = spans, reader
-
-    @property
-    def spans(self):
-        return self._spans.get_finished_spans()
-
-    def points(self):
-        data = self._reader.get_metrics_data()
-        return {
-            metric.name: list(metric.data.data_points)
-            for resource in (data.resource_metrics if data else ())
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        }
-
-    def text(self):
-        """All that was emitted, as one text."""
-        spans = [json.loads(span.to_json()) for span in self.spans]
-        points = {name: [dict(p.attributes) for p in ps] for name, ps in self.points().items()}
-        return json.dumps([spans, points])
-
-
-def client_of(*answers, **settings):
-    defaults = {"keys": {"deepinfra": "sk-secret"}, "ledger": ":memory:", "environ": {}}
-    return Client(transport=MockTransport(*answers), **(defaults | settings))
-
-
-def ask(client, **arguments):
-    messages = [{"role": "user", "content": PROMPT}]
-    return client.chat.completions.create(messages, **({"model": MODEL} | arguments))
+from router.errors import BudgetExceededError, ConfigError, ServerError
+from router.money import to_usd
+from router.testing import reply
 
 
 def test_one_span_has_forecast_and_actual(observed):
     """A call is one client span with the forecast and the actual cost side by side."""
     answer = reply(ANSWER, input_tokens=1000, cache_read_tokens=640, output_tokens=200)
-    with client_of(answer, tags={"team": "search"}) as client:
+    settings = {"tags": {"team": "search", "user": "ann", "plan": "pro"}}
+    with client_of(answer, metric_tags=["team"], span_tags=["user"], **settings) as client:
         made = ask(client, max_tokens=500)
+        (entry,) = client._core.ledger.entries()
     (span,) = observed.spans
     assert span.name == "chat deepseek-ai/DeepSeek-V3.2"
     assert span.kind is SpanKind.CLIENT
@@ -96,12 +38,19 @@ def test_one_span_has_forecast_and_actual(observed):
     assert found["centroute.host"] == "deepinfra"
     assert found["centroute.request.id"] == route.request_id
     assert found["centroute.tag.team"] == "search"
+    assert found["centroute.tag.user"] == "ann"
+    assert "centroute.tag.plan" not in found
     assert found["centroute.usage.estimated"] is False
+    assert found["server.address"] == "api.deepinfra.com"
+    assert found["server.port"] == 443
     assert found["centroute.forecast.cost"] == float(route.forecast.cost_usd)
     assert found["centroute.forecast.cost.p90"] == float(route.forecast.cost_p90_usd)
     assert found["centroute.forecast.quality"] == route.forecast.quality
     assert found["gen_ai.usage.cost.amount"] == float(route.cost.usd) > 0
     assert found["gen_ai.usage.cost.currency"] == "USD"
+    assert found["gen_ai.usage.cost.source"] == "local"
+    assert found["centroute.cost.source"] == "computed"
+    assert found["centroute.reservation.cost"] == float(to_usd(entry.reserved))
 
 
 def test_the_settlement_is_an_event(observed):
@@ -109,14 +58,15 @@ def test_the_settlement_is_an_event(observed):
     with client_of(reply(ANSWER), reply(ANSWER, usage=False)) as client:
         told, counted = ask(client), ask(client)
     for span, made, source in zip(
-        observed.spans, (told, counted), ("provider", "local"), strict=True
+        observed.spans, (told, counted), ("computed", "estimated"), strict=True
     ):
         (event,) = span.events
         assert event.name == "centroute.settled"
         assert dict(event.attributes) == {
             "gen_ai.usage.cost.amount": float(made.route.cost.usd),
             "gen_ai.usage.cost.currency": "USD",
-            "gen_ai.usage.cost.source": source,
+            "gen_ai.usage.cost.source": "local",
+            "centroute.cost.source": source,
             "centroute.rates.id": made.route.cost.rates_id,
         }
 
@@ -182,39 +132,89 @@ def test_a_refusal_is_counted(observed):
     assert (refused.value, dict(refused.attributes)) == (1, {"error.type": "BudgetExceededError"})
 
 
-def test_no_text_is_ever_recorded(observed):
-    """Neither prompt nor answer nor key is in any span, event or metric, on any way out."""
-    error = ServerError("overloaded", candidate=MODEL, retry_after=0.0)
-    answers = (reply(ANSWER), error, reply(ANSWER), reply(ANSWER, usage=False))
-    with client_of(*answers, budgets="1", metric_tags=["team"]) as client:
-        ask(client, tags={"team": "search"})
+def test_what_the_host_says_it_charged_stays_apart(observed):
+    """A host's own figure is an event with its own source; amount and metrics are ours."""
+    said = reply(ANSWER)
+    with client_of(replace(said, usage=replace(said.usage, reported_cost=123_000_000))) as client:
+        made = ask(client)
+    (span,) = observed.spans
+    settled, reported = span.events
+    assert reported.name == "centroute.reported"
+    assert dict(reported.attributes) == {
+        "gen_ai.usage.cost.amount": 0.000123,
+        "gen_ai.usage.cost.currency": "USD",
+        "gen_ai.usage.cost.source": "provider",
+        "centroute.cost.source": "provider",
+    }
+    ours = float(made.route.cost.usd)
+    assert settled.attributes["gen_ai.usage.cost.amount"] == ours
+    assert span.attributes["gen_ai.usage.cost.amount"] == ours
+    assert observed.values("centroute.spend") == {(): pytest.approx(ours)}
+
+
+def unpriced(*answers, **settings):
+    """A client of two models, of which `free@h` has no price."""
+    rows = models("small", "free")
+    del rows["rate"][1]
+    return staged(
+        *answers, catalog=rows, candidates=["small@h", "free@h"], policy=None, **settings
+    )
+
+
+def test_an_unknown_price_is_no_amount(observed):
+    """No attribute, no event and no metric of cost says 0 where nobody knows the price."""
+    where = {"h": "http://u:pa/ss@127.0.0.1:9/v1"}
+    with unpriced(reply(ANSWER), base_urls=where) as client:
+        made = ask(client, model="free@h")
+    assert made.route.cost is None
+    (span,) = observed.spans
+    assert span.attributes["gen_ai.usage.input_tokens"] > 0
+    assert (span.attributes["server.address"], span.attributes["server.port"]) == ("127.0.0.1", 9)
+    assert not [
+        name for name in span.attributes if "usage.cost" in name or "forecast.cost" in name
+    ]
+    assert span.events == ()
+    found = observed.points()
+    for name in ("centroute.spend", "gen_ai.client.operation.cost", "centroute.forecast.error"):
+        assert name not in found
+    assert sum(observed.values("centroute.attempts").values()) == 1
+
+
+def test_a_price_that_stands_for_an_unknown_one_is_estimated(observed):
+    """Charged at the dearest price known: an estimate, however well the host counted."""
+    with unpriced(reply(ANSWER), unpriced="ceiling") as client:
+        ask(client, model="free@h")
+    (span,) = observed.spans
+    assert span.attributes["centroute.usage.estimated"] is False
+    assert span.attributes["centroute.cost.source"] == "estimated"
+
+
+@pytest.mark.parametrize("said", ["two words", "x" * 200, "naïve"])
+def test_what_a_host_says_beside_the_answer_is_recorded_if_it_is_a_word(observed, said):
+    """An id, a model or a reason that may be the answer's text is left out."""
+    answer = reply(ANSWER)
+    body = {**answer.body, "id": said, "model": said}
+    with client_of(replace(answer, body=body, finish_reason=said)) as client:
         ask(client)
-        with ask(client, stream=True) as stream:
-            list(stream)
-        with pytest.raises(BudgetExceededError):
-            ask(client, budget="0")
-    emitted = observed.text()
-    assert "centroute.candidate" in emitted
-    assert "zebras" not in emitted
-    assert "private" not in emitted
-    assert "sk-secret" not in emitted
+    (span,) = observed.spans
+    assert not [name for name in span.attributes if name.startswith("gen_ai.response.")]
 
 
-def test_it_works_without_the_sdk():
-    """With opentelemetry-api alone, as most programs have it, calls work and emit nothing."""
-    script = (
-        "import sys\n"
-        "sys.modules['opentelemetry.sdk'] = None\n"
-        "from router import Client\n"
-        "from router.testing import MockTransport, reply\n"
-        "client = Client(transport=MockTransport(reply('Hello')), keys={'deepinfra': 'k'},\n"
-        "                ledger=':memory:', environ={})\n"
-        "made = client.chat.completions.create([{'role': 'user', 'content': 'Hi'}],\n"
-        f"                                      model={MODEL!r})\n"
-        "print(made.text)\n"
-    )
-    root = Path(router.__file__).parent.parent
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=root, check=False, capture_output=True, text=True
-    )
-    assert (done.stdout, done.stderr) == ("Hello\n", "")
+def test_a_conversation_is_named_if_its_tag_is(observed):
+    """The tag `conversation` is the conventional id, where spans may have it."""
+    tags = {"conversation": "c-17"}
+    with client_of(reply(ANSWER), tags=tags) as client:
+        ask(client)
+    with client_of(reply(ANSWER), tags=tags, span_tags=["conversation"]) as client:
+        ask(client)
+    without, named = observed.spans
+    assert "gen_ai.conversation.id" not in without.attributes
+    assert named.attributes["gen_ai.conversation.id"] == "c-17"
+
+
+@pytest.mark.parametrize("setting", ["metric_tags", "span_tags", "baggage"])
+@pytest.mark.parametrize("given", ["team", [1], 5, [""], ["a\nb"]])
+def test_lists_of_names_are_checked(setting, given):
+    """One text would be read letter by letter; the error names the setting."""
+    with pytest.raises(ConfigError, match=setting):
+        client_of(**{setting: given})

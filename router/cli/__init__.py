@@ -28,9 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lint,
         local,
         plan,
+        reconcile,
         replay,
         report,
+        reprice,
         selfhost,
+        telemetry,
+        tune,
         vllm,
     )
     from router.cli import demo as demo_command
@@ -46,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chat,
         replay,
         report,
+        reconcile,
+        reprice,
+        tune,
         budgets,
         catalog,
         selfhost,
@@ -53,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lint,
         local,
         vllm,
+        telemetry,
     ):
         command.add_to(commands)
     given = parser.parse_args(arguments)

@@ -1,35 +1,87 @@
-"""CSV that a spreadsheet opens without harm and an accountant can add up."""
+"""CSV that a spreadsheet opens without harm and an accountant can add up.
+
+Cells are quoted by RFC 4180, lines end in LF. No text is left that a sheet would run as a formula
+(https://owasp.org/www-community/attacks/CSV_Injection), numbers stay numbers.
+"""
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from router.errors import InvalidRequestError
 from router.reports.files import replacing
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SIGNS = "=+\\-@＝＋－＠﹦﹢﹣﹫"  # noqa: RUF001 - full and small width, which sheets read alike
+_BLANK = "\\s\0\u200b-\u200f\u2060\ufeff"
+_FORMULA = re.compile(f"[{_BLANK}\"']*[{_SIGNS}]|[\t\r\n\0]")
+_INSIDE = re.compile(f"([,;|\t\r\n][{_BLANK}\"']*)(?=[{_SIGNS}])")
+"""A sheet that separates by another character than ours would begin a cell there."""
+
+LOCALES: Mapping[str, tuple[str, str]] = {
+    "en": (",", "."),
+    **dict.fromkeys(("da", "de", "es", "fi", "fr", "it", "nb", "nl"), (";", ",")),
+    **dict.fromkeys(("pl", "pt", "sv"), (";", ",")),
+    "de-ch": (";", "."),
+    "es-mx": (",", "."),
+}
+"""Separator of cells and decimal mark, as spreadsheets of that language expect them (CLDR's
+decimal marks; where that is a comma, lists are separated by semicolons)."""
 
 
-def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Path:
+def write_csv(
+    path: str | Path,
+    columns: Sequence[str],
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    locale: str | None = None,
+) -> Path:
     """Write rows to `path`, whole or not at all; returns the path.
+
+    Without a locale it is for programs: commas, decimal points, UTF-8. With one ("de", "en",
+    "fr-FR") it is for that language's spreadsheets, and begins with the mark by which Excel knows
+    UTF-8.
 
     Raises:
         ConfigError: the file cannot be written.
+        InvalidRequestError: a locale that is not among `LOCALES`.
     """
+    comma, point = (",", ".") if locale is None else conventions(locale)
     target = Path(path).expanduser()
-    with replacing(target, errors="backslashreplace") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([cell(row[column]) for column in columns] for row in rows)
+    encoding = "utf-8" if locale is None else "utf-8-sig"
+    with replacing(target, errors="backslashreplace", encoding=encoding) as file:
+        writer = csv.writer(file, delimiter=comma, lineterminator="\n")
+        writer.writerow([cell(column) for column in columns])
+        writer.writerows([cell(row[column], point) for column in columns] for row in rows)
     return target
 
 
-def cell(value: Any) -> str:
+def conventions(locale: str) -> tuple[str, str]:
+    """Separator and decimal mark of a locale such as "de", "de-CH" or "fr_FR".
+
+    Raises:
+        InvalidRequestError: none of ours.
+    """
+    name = locale.partition(".")[0].replace("_", "-").lower()
+    found = LOCALES.get(name) or LOCALES.get(name.partition("-")[0])
+    if found is None:
+        raise InvalidRequestError(
+            f"locale: expected one of {', '.join(LOCALES)}, with or without a country; "
+            f"got {locale!r}",
+            param="locale",
+        )
+    return found
+
+
+def cell(value: Any, point: str = ".") -> str:
     """A value as a CSV cell: decimals in full, None as nothing, no text that a sheet would run."""
     if isinstance(value, Decimal):
-        return f"{value:f}"
-    text = "" if value is None else str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
+        return f"{value:f}".replace(".", point)
+    if not isinstance(value, str):
+        return "" if value is None else str(value)
+    text = _INSIDE.sub(r"\1'", value)
+    return f"'{text}" if _FORMULA.match(value) else text

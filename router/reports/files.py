@@ -12,16 +12,15 @@ from router.errors import ConfigError
 
 
 @contextmanager
-def replacing(path: Path, *, errors: str = "strict") -> Iterator[TextIO]:
-    """A UTF-8 file that takes the place of `path` when the block ends well, and is gone else.
+def whole(path: Path) -> Iterator[Path]:
+    """The name of a file that takes the place of `path` when the block ends well, else is gone.
 
     Raises:
         ConfigError: the file cannot be written.
     """
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("w", newline="", encoding="utf-8", errors=errors) as file:
-            yield file
+        yield part
         os.replace(part, path)  # noqa: PTH105 - Path.replace hides which file an error is about
     except OSError as error:
         raise ConfigError(
@@ -31,3 +30,17 @@ def replacing(path: Path, *, errors: str = "strict") -> Iterator[TextIO]:
     finally:  # whatever went wrong, no half of it stays; after a success it is gone already
         with suppress(OSError):
             part.unlink()
+
+
+@contextmanager
+def replacing(path: Path, *, errors: str = "strict", encoding: str = "utf-8") -> Iterator[TextIO]:
+    """A text file, UTF-8 by default, that takes the place of `path`; see `whole`.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    with (
+        whole(path) as part,
+        part.open("w", newline="", encoding=encoding, errors=errors) as file,
+    ):
+        yield file

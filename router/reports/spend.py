@@ -2,117 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from router.errors import InvalidRequestError
 from router.ledgers import Entry
-from router.ledgers.entries import LEASE
 from router.money import to_usd
-from router.reports.csv import write_csv
-
-
-def _quoted(text: str) -> str:
-    # Keeps a tag that holds our separators from reading like two.
-    return text.replace("%", "%25").replace(";", "%3B").replace("=", "%3D")
-
-
-_KEYS: dict[str, Callable[[Entry, ZoneInfo], str]] = {
-    "day": lambda e, zone: f"{e.at.astimezone(zone):%Y-%m-%d}",
-    "hour": lambda e, zone: f"{e.at.astimezone(zone):%Y-%m-%dT%H:00%z}",
-    "month": lambda e, zone: f"{e.at.astimezone(zone):%Y-%m}",
-    "model": lambda e, _: e.record.model,
-    "mode": lambda e, _: e.record.mode,
-    "host": lambda e, _: e.record.host,
-    "candidate": lambda e, _: e.record.candidate,
-    "policy": lambda e, _: e.record.policy,
-    "outcome": lambda e, _: e.outcome,
-    "tag": lambda e, _: ";".join(
-        f"{_quoted(k)}={_quoted(v)}" for k, v in sorted(e.record.tags.items())
-    ),
-}
-
-
-@dataclass(slots=True)
-class Row:
-    """One group: how often, how many tokens, what it cost (pico-dollars) against the forecast.
-
-    `requests` counts calls that were answered or lost, `cached` those of them that the response
-    cache answered, at no cost but `saved`; `unpriced` those whose price is unknown
-    and that are therefore missing from `cost`; `estimated` those with counted or assumed usage;
-    `forecast` those whose cost was forecast, the others are missing from `forecast_cost`.
-    `charges` counts corrections too, `known` those of them with a price.
-    """
-
-    group: tuple[str, ...]
-    requests: int = 0
-    failed: int = 0
-    estimated: int = 0
-    unpriced: int = 0
-    forecast: int = 0
-    charges: int = 0
-    known: int = 0
-    input_tokens: int = 0
-    cache_read_tokens: int = 0
-    output_tokens: int = 0
-    reasoning_tokens: int = 0
-    cost: int = 0
-    forecast_cost: int = 0
-    cached: int = 0
-    saved: int = 0
-
-    def add(self, entry: Entry) -> None:
-        """Count an entry; corrections change tokens and cost, not the number of requests."""
-        self.cost += entry.cost
-        self.saved += entry.saved
-        if entry.record.policy == LEASE:
-            self._add_lease(entry)
-            return
-        charge = entry.kind != "release"
-        self.charges += charge
-        self.known += charge and bool(entry.record.rates_id)
-        usage = entry.usage
-        self.input_tokens += usage.input_tokens
-        self.cache_read_tokens += usage.cache_read_tokens
-        self.output_tokens += usage.output_tokens
-        self.reasoning_tokens += usage.reasoning_tokens
-        if entry.kind == "correct":
-            return
-        self.cached += entry.outcome == "cached"
-        answered = entry.kind == "settle" and entry.outcome in {"ok", "cached"}
-        self.failed += not answered
-        self.requests += charge
-        self.estimated += entry.estimated
-        self.unpriced += charge and not entry.record.rates_id
-        expected = entry.record.forecast_cost
-        if charge and expected is not None:
-            self.forecast += 1
-            self.forecast_cost += expected
-
-    def _add_lease(self, entry: Entry) -> None:
-        """Money that a process held and did not account for: no request, but a cost, estimated."""
-        self.charges += bool(entry.cost)
-        self.known += bool(entry.cost)
-        self.estimated += entry.kind == "expire"
-
-    @property
-    def cost_usd(self) -> Decimal | None:
-        """The known cost in USD; None where none of it is known."""
-        unknown = self.charges and not self.known and not self.cost
-        return None if unknown else to_usd(self.cost)
-
-    @property
-    def forecast_cost_usd(self) -> Decimal | None:
-        """The forecasts' sum in USD, as far as there were any; None where there was none."""
-        return None if self.requests and not self.forecast else to_usd(self.forecast_cost)
+from router.reports.keys import Group, Grouping, spending
+from router.reports.prices import RatesOf
+from router.reports.rows import FIGURES, Row
+from router.reports.table import Table
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(Table):
     """Rows of spend, and the columns they are grouped by. `total` is exactly the ledger's.
 
     As mappings, rows have None for a cost of which nothing is known, which a CSV leaves empty; of
@@ -134,85 +38,45 @@ class Report:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns, in their order."""
-        return (*self.by, *_FIGURES)
+        """Names of the columns, in order: those grouped by, then `router.reports.FIGURES`."""
+        return (*self.by, *FIGURES)
+
+    @property
+    def kinds(self) -> Mapping[str, type]:
+        """Types of the columns, for a report without rows."""
+        return {**dict.fromkeys(self.by, str), **FIGURES}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return (self._as_dict(row) for row in self.rows)
+        for row in self.rows:
+            yield dict(zip(self.by, row.group, strict=True)) | row.figures()
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def to_csv(self, path: str | Path) -> Path:
-        """Write the report as CSV: exact decimals, stable order, text that no sheet executes."""
-        return write_csv(path, self.columns, iter(self))
-
-    def _as_dict(self, row: Row) -> dict[str, Any]:
-        figures = {
-            "requests": row.requests,
-            "failed": row.failed,
-            "estimated": row.estimated,
-            "unpriced": row.unpriced,
-            "input_tokens": row.input_tokens,
-            "cache_read_tokens": row.cache_read_tokens,
-            "output_tokens": row.output_tokens,
-            "reasoning_tokens": row.reasoning_tokens,
-            "cost_usd": row.cost_usd,
-            "forecast_cost_usd": row.forecast_cost_usd,
-            "cached": row.cached,
-            "saved_usd": to_usd(row.saved),
-        }
-        return dict(zip(self.by, row.group, strict=True)) | figures
-
-
-_FIGURES = (
-    "requests",
-    "failed",
-    "estimated",
-    "unpriced",
-    "input_tokens",
-    "cache_read_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "cost_usd",
-    "forecast_cost_usd",
-    "cached",
-    "saved_usd",
-)
-
 
 def report_from(
-    entries: Iterable[Entry], *, by: str | Sequence[str] = ("day", "model"), tz: str = "UTC"
+    entries: Iterable[Entry],
+    *,
+    by: str | Sequence[str] = ("day", "model"),
+    tz: str = "UTC",
+    rates_of: RatesOf | None = None,
 ) -> Report:
-    """Group ledger entries by day, hour, month (in the zone `tz`), model, mode, host, candidate,
-    policy, outcome, tag (all tags together) or `tag:NAME` (one of them).
+    """Group ledger entries by day, hour, week (ISO), month (in the zone `tz`), model, mode, host,
+    candidate, policy, outcome, rates (the price row billed), source (reported or estimated
+    usage), tag (all tags together), `tag:NAME` (one of them), or one of the tags tenant, team,
+    feature, user by name alone.
+
+    `rates_of` is the price that a call was billed by, for what prefix caches saved.
 
     Raises:
         InvalidRequestError: an unknown column or zone.
     """
-    try:
-        zone = ZoneInfo(tz)
-    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        raise InvalidRequestError(
-            f"tz: expected an IANA zone such as 'Europe/Berlin', got {tz!r}", param="tz"
-        ) from None
-    by = (by,) if isinstance(by, str) else tuple(by)
-    keys = [_key(name) for name in by]
-    groups: dict[tuple[str, ...], Row] = {}
-    for entry in entries:
-        if entry.record.policy == LEASE and not entry.cost:
-            continue  # held and returned: nobody's spend
-        group = tuple(key(entry, zone) for key in keys)
-        groups.setdefault(group, Row(group)).add(entry)
-    return Report(by, [groups[group] for group in sorted(groups)])
-
-
-def _key(name: str) -> Callable[[Entry, ZoneInfo], str]:
-    if name.startswith("tag:") and len(name) > 4:
-        tag = name[4:]
-        return lambda entry, _: entry.record.tags.get(tag, "")
-    if name not in _KEYS:
-        raise InvalidRequestError(
-            f"by: expected {', '.join(_KEYS)} or tag:NAME; got {name!r}", param="by"
-        )
-    return _KEYS[name]
+    grouping = Grouping(by, tz)
+    groups: dict[Group, Row] = {}
+    for entry in spending(entries):
+        group = grouping.group(entry)
+        row = groups.get(group)
+        if row is None:
+            row = groups[group] = Row(group)
+        row.add(entry, rates_of(entry) if rates_of else None)
+    return Report(grouping.by, [groups[group] for group in sorted(groups)])

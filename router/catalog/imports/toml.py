@@ -20,7 +20,7 @@ def to_toml(rows: Mapping[str, Iterable[Mapping[str, Any]]], *, head: str = "") 
     for table, found in rows.items():
         for row in found:
             lines += ["", f"[[{table}]]"]
-            lines += [f"{_key(k)} = {_value(v)}" for k, v in row.items() if v is not None]
+            lines += [f"{toml_key(k)} = {_value(v)}" for k, v in row.items() if v is not None]
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
@@ -28,7 +28,7 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return _string(value)
+        return toml_text(value)
     if isinstance(value, int):
         return str(value)
     if isinstance(value, datetime):
@@ -36,17 +36,19 @@ def _value(value: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None)
+        inner = ", ".join(f"{toml_key(k)} = {_value(v)}" for k, v in value.items() if v is not None)
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"
     raise TypeError(f"no TOML for {type(value).__name__}")
 
 
-def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _string(key)
+def toml_key(key: str) -> str:
+    """A key as TOML has it: bare where it may be."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_text(key)
 
 
-def _string(text: str) -> str:
+def toml_text(text: str) -> str:
+    """A text as a TOML string."""
     # JSON's escapes are TOML's, but for DEL, which TOML wants escaped as well.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,208 @@
+"""What clients report from their ledger: spend, accuracy, savings, FOCUS, fleets, a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from router.errors import UnknownHostError, UnknownModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from router._core import Core
+    from router.catalog import Catalog, Rates
+    from router.ledgers import Entry
+    from router.reports import Accuracy, Fleets, Focus, Report, Savings
+    from router.reports.periods import When
+    from router.reports.prices import RatesOf
+
+_MONTH = timedelta(days=30)
+
+
+class Reporting:
+    """Reports of a client. Times are aware instants, or days ("2026-11-01", a `date`) that begin
+    in the zone `tz`; `until` is not counted itself.
+    """
+
+    _core: Core
+
+    def report(
+        self,
+        by: str | Sequence[str] = ("day", "model"),
+        *,
+        since: When = None,
+        until: When = None,
+        tz: str = "UTC",
+    ) -> Report:
+        """Spend from the ledger, grouped; see `router.reports.spend.report_from`.
+
+        Raises:
+            InvalidRequestError: an unknown column or zone, a time without an offset.
+        """
+        from router.reports import report_from
+
+        entries = self._entries(since, until, tz)
+        return report_from(entries, by=by, tz=tz, rates_of=self._rates_of())
+
+    def accuracy(
+        self,
+        by: str | Sequence[str] = ("model",),
+        *,
+        since: When = None,
+        until: When = None,
+        tz: str = "UTC",
+    ) -> Accuracy:
+        """Forecasts against what calls cost; see `router.reports.accuracy.accuracy_from`.
+
+        Raises:
+            InvalidRequestError: as in `report`.
+        """
+        from router.reports import accuracy_from
+
+        return accuracy_from(self._entries(since, until, tz), by=by, tz=tz)
+
+    def savings(
+        self,
+        baselines: Sequence[str] | None = None,
+        *,
+        since: When = None,
+        until: When = None,
+        tz: str = "UTC",
+    ) -> Savings:
+        """What was saved against other models, and by caches; see `router.reports.savings`.
+
+        Raises:
+            InvalidRequestError: as in `report`.
+            UnknownModelError: a baseline that the catalogue does not have.
+        """
+        from router.reports import savings_from
+
+        entries = self._entries(since, until, tz)
+        return savings_from(
+            entries, self._core.catalog, baselines=baselines, rates_of=self._rates_of()
+        )
+
+    def focus(
+        self,
+        *,
+        since: When = None,
+        until: When = None,
+        tz: str = "UTC",
+        period: str = "day",
+        account: str = "centroute",
+    ) -> Focus:
+        """Spend as a FOCUS 1.2 data set; see `router.reports.focus.focus_from`.
+
+        Raises:
+            InvalidRequestError: as in `report`; an unknown period, no account.
+        """
+        from router.reports import focus_from
+
+        entries = self._entries(since, until, tz)
+        return focus_from(
+            entries,
+            self._core.catalog,
+            tz=tz,
+            period=period,
+            account=account,
+            rates_of=self._rates_of(),
+        )
+
+    def fleets(self, *, since: When = None, until: When = None, tz: str = "UTC") -> Fleets:
+        """One's own GPUs, amortised and marginal, over a span: by default the last 30 days.
+
+        Raises:
+            InvalidRequestError: as in `report`, or the span is empty.
+        """
+        from router.reports import fleets_from
+        from router.selfhost import fleets_costs
+
+        start, end = self._span(since, until, tz)
+        end = end or self._core.now()
+        start = start or end - _MONTH
+        entries = self._core.ledger.entries(since=start, until=end)
+        return fleets_from(fleets_costs(entries, self._core.catalog, start, end))
+
+    def html_report(
+        self,
+        path: str | Path,
+        *,
+        since: When = None,
+        until: When = None,
+        tz: str = "UTC",
+        title: str = "Spend",
+    ) -> Path:
+        """Write a page with charts and tables for people who would rather look: one file, which
+        needs no network and runs no script. Returns its path.
+
+        Raises:
+            InvalidRequestError: as in `report`.
+            ConfigError: the file cannot be written.
+        """
+        from router.reports.html import write_html
+        from router.reports.html_facts import Facts
+
+        start, end = self._span(since, until, tz)
+        facts = Facts(
+            title=title,
+            tz=tz,
+            since=start,
+            until=end,
+            made=self._core.now(),
+            budgets=tuple(self._core.budget_desk.status()),
+            fleets=self.fleets(since=start, until=end, tz=tz),
+        )
+        entries = self._core.ledger.entries(since=start, until=end)
+        return write_html(path, entries, self._core.catalog, facts, self._rates_of())
+
+    def _entries(self, since: When, until: When, tz: str) -> Iterator[Entry]:
+        start, end = self._span(since, until, tz)
+        return iter(self._core.ledger.entries(since=start, until=end))
+
+    def _rates_of(self) -> RatesOf:
+        """The row that each call was billed by; a fleet's by its id, its load being forgotten."""
+        from router.reports.prices import billed_by
+
+        catalog, now = self._core.catalog, self._core.now()
+        listed, of_fleets = billed_by(catalog), dict[str, "Rates | None"]()
+
+        def rates_of(entry: Entry) -> Rates | None:
+            wanted = entry.rates_id
+            if (found := listed(entry)) is not None or "%" not in wanted:
+                return found
+            if wanted not in of_fleets:
+                of_fleets[wanted] = _fleet_rates(catalog, entry, now)
+            return of_fleets[wanted]
+
+        return rates_of
+
+    def _span(self, since: When, until: When, tz: str) -> tuple[datetime | None, datetime | None]:
+        from router.reports.periods import instant_of, zone_of
+
+        zone = zone_of(tz)
+        return instant_of(since, zone, "since"), instant_of(until, zone, "until")
+
+
+def _fleet_rates(catalog: Catalog, entry: Entry, now: datetime) -> Rates | None:
+    from router.selfhost import priced
+
+    try:
+        prices = priced(catalog, entry.rates_id, now)
+        like = catalog.rates(entry.record.candidate, now)
+    except (UnknownModelError, UnknownHostError):
+        return None
+    if prices is None or like is None:
+        return None
+    return replace(
+        like,
+        id=entry.rates_id,
+        input=prices.input,
+        cache_read=prices.cache_read,
+        cache_write=prices.input,
+        cache_write_1h=prices.input,
+        output=prices.output,
+    )

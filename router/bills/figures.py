@@ -1,0 +1,109 @@
+"""Numbers, days and instants as invoices write them. Money never becomes a float."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal, InvalidOperation, localcontext
+
+ATTO_PER_USD = 10**18
+"""A pico-dollar a million tokens is an atto-dollar a token: prices times tokens stay whole."""
+_SIGNS = re.compile(r"[\s\u00a0\u202f'\u2019]|[$\u20ac\u00a3\u00a5]|\b[A-Z]{3}\b")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
+_DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%b %d, %Y", "%d %b %Y", "%m/%d/%Y")
+_MONTHS = re.compile(r"\d{1,2}/\d{1,2}/\d{4}")
+
+
+def mark_of(cells: Iterable[str], delimiter: str) -> str:
+    """The decimal mark of a file: what its numbers say, else "," behind a ";" and "." else."""
+    commas = False
+    for raw in cells:
+        cell = _SIGNS.sub("", raw)
+        dot, comma = cell.rfind("."), cell.rfind(",")
+        if dot >= 0 and comma >= 0:
+            return "." if dot > comma else ","
+        if dot >= 0 and not re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+", cell):
+            return "."
+        if comma >= 0:
+            commas = True
+            if not _THOUSANDS.fullmatch(cell):
+                return ","
+    return "," if commas and delimiter == ";" else "."
+
+
+def number(text: str, mark: str = ".") -> Decimal:
+    """A number: thousands apart by "," "." "'" or blanks, a currency, brackets or a minus behind.
+
+    Raises:
+        ValueError: it is none.
+    """
+    cell = _SIGNS.sub("", text)
+    negative = cell.startswith("(") and cell.endswith(")")
+    cell = cell.strip("()") if negative else cell
+    if cell.endswith("-"):
+        cell, negative = cell[:-1], True
+    other = "," if mark == "." else "."
+    cell = cell.replace(other, "").replace(mark, ".")
+    try:
+        found = Decimal(cell)
+    except InvalidOperation:
+        raise ValueError(f"expected a number, got {text[:40]!r}") from None
+    if not found.is_finite() or found.adjusted() > 18:
+        raise ValueError(f"expected a number of at most 18 digits, got {text[:40]!r}")
+    return -found if negative else found
+
+
+def count(text: str, mark: str = ".") -> int:
+    """A whole number of tokens or requests.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = number(text, mark)
+    if found != found.to_integral_value():
+        raise ValueError(f"expected a whole number, got {text[:40]!r}")
+    return int(found)
+
+
+def atto(amount: Decimal) -> int:
+    """Atto-dollars (1e-18 USD) of an amount in USD, the nearest whole number."""
+    with localcontext() as context:
+        context.prec = 80
+        return int((amount * ATTO_PER_USD).to_integral_value())
+
+
+def instant_or_day(text: str) -> datetime | date:
+    """An ISO instant (naive where it has no offset), a day, or seconds since 1970.
+
+    Raises:
+        ValueError: none of these, or a day whose month cannot be told.
+    """
+    cell = text.strip()
+    if re.fullmatch(r"\d{10}(\.\d+)?", cell):
+        return datetime.fromtimestamp(int(float(cell)), UTC)
+    for form in _DATES:
+        if form == "%m/%d/%Y" and not _tells_month(cell):
+            continue
+        try:
+            return datetime.strptime(cell, form).date()  # noqa: DTZ007 - a day has no offset
+        except ValueError:
+            continue
+    try:
+        return datetime.fromisoformat(cell.removesuffix(" UTC"))
+    except ValueError:
+        raise ValueError(
+            f"expected a day such as 2026-11-22 or an ISO instant, got {text[:40]!r}"
+        ) from None
+
+
+def day_in(at: datetime | date, zone: tzinfo) -> date:
+    """The day of an instant in the zone of the bill; an instant without an offset is in UTC."""
+    if not isinstance(at, datetime):
+        return at
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(zone).date()
+
+
+def _tells_month(cell: str) -> bool:
+    # 13/04 is a day first and not of this form; 04/03 may be either, so nothing is guessed.
+    return bool(_MONTHS.fullmatch(cell)) and int(cell.split("/")[1]) > 12

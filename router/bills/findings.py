@@ -1,0 +1,153 @@
+"""What is said of one model: whether its bill is off beyond doubt and tolerance, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from router.bills.case import OUTPUT, PICO, Case
+from router.bills.causes import Cause
+from router.bills.explain import Explanation
+from router.bills.result import Finding, Residual
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """A difference that nobody need look at: so much of ours, or so many USD, the larger."""
+
+    share: Decimal = Decimal("0.005")
+    usd: Decimal = Decimal("0.01")
+
+    def of(self, ours: int) -> int:
+        """In the unit of `ours`, which is atto-dollars."""
+        return max(int(self.share * abs(ours)), int(self.usd * 10**18))
+
+
+def _beyond(gap: int, low: int, high: int) -> int:
+    """How far a gap is outside of what is in doubt."""
+    return max(0, gap - high, -gap - low)
+
+
+def finding_of(case: Case, within: Tolerance, found: Explanation | None) -> Finding:
+    """What is said of a model; `found` is what explains its difference, where it has one."""
+    billed = sum(map(sum, case.billed.money)) if case.billed.priced or not case.lines else None
+    ours = sum(map(sum, case.base.money))
+    known = case.unpriced == 0
+    plain = Finding(
+        model=case.endpoint,
+        billed=None if billed is None else billed // PICO,
+        ours=ours // PICO if known else None,
+        low=sum(case.low) // PICO,
+        high=sum(case.high) // PICO,
+        alarm=False,
+    )
+    if not known:
+        says = f"{case.unpriced:,} of its calls have no known price, so ours is not known"
+        advice = "add a price row in an overlay, then reprice"
+        return replace(
+            plain, alarm=True, causes=("no known price",), says=(says,), advice=(advice,)
+        )
+    if billed is None:
+        says = "the bill has tokens and no amounts: only those are compared"
+        return replace(plain, alarm=_tokens_off(case), says=(says,))
+    if not is_off(case, within):
+        return plain
+    if found is None:
+        return _whole(case, plain)
+    if not found.fits:
+        near = f"; it is a little like {' or '.join(found.could_be)}" if found.could_be else ""
+        return replace(
+            plain,
+            alarm=True,
+            causes=("unexplained",),
+            could_be=found.could_be,
+            says=(f"no cause that we know explains it{near}",),
+            advice=("compare the days in the table of residuals with the host's own page",),
+        )
+    return replace(
+        plain,
+        alarm=True,
+        causes=tuple(fit.cause for fit in found.fits),
+        explained=found.explained / 1000,
+        says=tuple(fit.says for fit in found.fits),
+        advice=tuple(dict.fromkeys(fit.advice for fit in found.fits)),
+    )
+
+
+def is_off(case: Case, within: Tolerance) -> bool:
+    """Whether a bill differs beyond doubt and tolerance: in all, or on any day."""
+    if case.unpriced or not (case.billed.priced or not case.lines):
+        return False
+    ours = sum(map(sum, case.base.money))
+    gap = sum(map(sum, case.billed.money)) - ours
+    return _beyond(gap, sum(case.low), sum(case.high)) > within.of(ours) or any(
+        _day_alarm(case, within, day) for day in range(len(case.days))
+    )
+
+
+def _whole(case: Case, plain: Finding) -> Finding:
+    """A model that only one side has at all."""
+    cause: Cause = "calls not in the ledger" if case.lines else "calls not billed"
+    says = (
+        "the ledger has no call of this model in these days"
+        if case.lines
+        else f"{len(case.calls):,} calls of the ledger have no line on the bill"
+    )
+    advice = (
+        "look for another program with this account; or say with models= which model it is"
+        if case.lines
+        else "say with models= under which name the host bills it; or wait for its next bill"
+    )
+    return replace(
+        plain, alarm=True, causes=(cause,), explained=1.0, says=(says,), advice=(advice,)
+    )
+
+
+def _day_alarm(case: Case, within: Tolerance, day: int) -> bool:
+    ours = case.base.total(day)
+    gap = sum(case.billed.money[day]) - ours
+    return _beyond(gap, *case.doubt(day)) > within.of(ours)
+
+
+def _tokens_off(case: Case) -> bool:
+    told = case.billed.tokens
+    if told is None:
+        return False
+    mine, theirs = (
+        sum(map(sum, case.base.tokens)),
+        sum(map(sum, told)) + sum(case.billed.inputs or ()),
+    )
+    return abs(theirs - mine) * 200 > mine
+
+
+def residuals_of(case: Case, within: Tolerance, cause: str) -> list[Residual]:
+    """The days of a model on which either side has anything."""
+    found = []
+    billed, known = case.billed, case.unpriced == 0
+    for day, when in enumerate(case.days):
+        tokens = None if billed.tokens is None else billed.tokens[day]
+        mine, amount = case.base.tokens[day], sum(billed.money[day])
+        inputs = billed.inputs[day] if billed.inputs else 0
+        if not (amount or case.base.requests[day] or (tokens and sum(tokens))):
+            continue
+        alarm = billed.priced and known and _day_alarm(case, within, day)
+        low, high = case.doubt(day)
+        found.append(
+            Residual(
+                day=when,
+                model=case.endpoint,
+                billed=amount // PICO if billed.priced or not case.lines else None,
+                ours=case.base.total(day) // PICO if known else None,
+                low=low // PICO,
+                high=high // PICO,
+                alarm=alarm,
+                billed_requests=None if billed.requests is None else billed.requests[day],
+                our_requests=case.base.requests[day],
+                billed_tokens=None
+                if tokens is None
+                else (sum(tokens[:OUTPUT]) + inputs, tokens[1], tokens[OUTPUT]),
+                our_tokens=(sum(mine[:OUTPUT]), mine[1], mine[OUTPUT]),
+                cause=cause if alarm else "",
+            )
+        )
+    return found

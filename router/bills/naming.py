@@ -1,0 +1,66 @@
+"""Which of our models a bill's word means, at the bill's host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from router.catalog import Catalog
+
+_DATED = re.compile(r"-20\d{2}-?\d{2}-?\d{2}$")
+
+
+class Names:
+    """The endpoints of one host by the words that bills use for them."""
+
+    def __init__(
+        self, catalog: Catalog, host: str, called: Iterable[str], models: Mapping[str, str] | None
+    ) -> None:
+        self._host = host
+        self._given = {word: _endpoint(name, host) for word, name in (models or {}).items()}
+        self._called = {name for name in called if name.endswith(f"@{host}")}
+        self._known: dict[str, list[str]] = {}
+        for endpoint in catalog.endpoints:
+            if endpoint.host != host:
+                continue
+            words = [endpoint.model_id, endpoint.model]
+            words += [o.model_id for o in endpoint.options.values() if o.model_id]
+            for word in words:
+                for form in _forms(word):
+                    self._known.setdefault(form, []).append(endpoint.name)
+        for name in self._called:
+            for form in _forms(name.rpartition("@")[0]):
+                self._known.setdefault(form, []).append(name)
+
+    def endpoint(self, word: str) -> str:
+        """The endpoint of a bill's word; the word at this host where it is none of ours.
+
+        Of several the one that was called: a host's word may have meant other models before.
+        """
+        if word in self._given:
+            return self._given[word]
+        if not word:
+            return f"*@{self._host}"
+        for form in _forms(word):
+            found = list(dict.fromkeys(self._known.get(form, ())))
+            if found:
+                called = [name for name in found if name in self._called]
+                return (called or found)[0]
+        inside = {n for f, names in self._known.items() if f in _plain(word) for n in names}
+        called = sorted(inside & self._called, key=len, reverse=True)
+        return called[0] if called else f"{word}@{self._host}"
+
+
+def _endpoint(name: str, host: str) -> str:
+    return name if "@" in name else f"{name}@{host}"
+
+
+def _forms(word: str) -> list[str]:
+    whole = _plain(word)
+    last = _plain(word.rpartition("/")[2])
+    forms = [whole, last, _DATED.sub("", whole), _DATED.sub("", last)]
+    return list(dict.fromkeys(form for form in forms if form))
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")

@@ -1,0 +1,205 @@
+"""What reconciling a bill found: residuals by day and model, and what explains each model's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from router.bills.causes import Cause
+from router.bills.drift import Drift
+from router.bills.lines import Invoice
+from router.money import to_usd
+from router.reports.csv import write_csv
+
+_COLUMNS = (
+    *("day", "model", "billed_usd", "ledger_usd", "residual_usd", "low_usd", "high_usd"),
+    *("alarm", "billed_requests", "ledger_requests"),
+    *("billed_input_tokens", "ledger_input_tokens", "billed_cache_read_tokens"),
+    *("ledger_cache_read_tokens", "billed_output_tokens", "ledger_output_tokens", "cause"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residual:
+    """One model on one day: what was billed and what the ledger says, in pico-dollars.
+
+    `low` and `high` are how far the bill may be below and above the ledger by what that only
+    counted or assumed. Tokens and requests are None where the bill does not tell them.
+    """
+
+    day: date
+    model: str
+    billed: int | None
+    ours: int | None
+    low: int
+    high: int
+    alarm: bool
+    billed_requests: int | None
+    our_requests: int
+    billed_tokens: tuple[int, int, int] | None
+    our_tokens: tuple[int, int, int]
+    cause: str = ""
+
+    @property
+    def residual(self) -> int | None:
+        """Billed less ours; None where either is not known."""
+        return None if self.billed is None or self.ours is None else self.billed - self.ours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One model over all days, in pico-dollars, with what explains the difference.
+
+    `causes` is empty where there is no alarm, and ("unexplained",) where nothing fits well
+    enough; `could_be` then names what came near. `explained` is the part of the difference, day
+    by day and kind by kind, that the causes account for. `says` and `advice` are for people.
+    """
+
+    model: str
+    billed: int | None
+    ours: int | None
+    low: int
+    high: int
+    alarm: bool
+    causes: tuple[Cause, ...] = ()
+    explained: float = 0.0
+    could_be: tuple[Cause, ...] = ()
+    says: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    corrections: tuple[int, ...] = ()
+
+    @property
+    def residual(self) -> int | None:
+        """Billed less ours; None where either is not known."""
+        return None if self.billed is None or self.ours is None else self.billed - self.ours
+
+    def __str__(self) -> str:
+        if self.residual is None or self.billed is None or self.ours is None:
+            return f"{self.model}: {'; '.join(self.says)}"
+        share = f" ({self.residual * 100 / self.ours:+.1f} %)" if self.ours else ""
+        head = (
+            f"{self.model}: billed {_cents(self.billed)}, ours {_cents(self.ours)}, "
+            f"{_cents(self.residual, plus=True)}{share}"
+        )
+        if not self.alarm:
+            return f"{head}: agrees"
+        return f"{head}: {'; and '.join(self.says)}; {'; '.join(self.advice)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """What a ledger would need to agree with the bill: proposed, never booked. Pico-dollars."""
+
+    day: date
+    model: str
+    amount: int
+    why: str
+
+    @property
+    def usd(self) -> Decimal:
+        """The amount in USD."""
+        return to_usd(self.amount)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """A bill against a ledger. `alarm` is whether anything differs beyond tolerance and doubt.
+
+    Iterates as mappings, one a day and model, in USD. `drift` is what hosts said in their answers
+    that they charged, against the ledger. `notes` is what to know beside: lines left out, stale
+    prices, calls without a price, money that belongs to no call.
+    """
+
+    invoice: Invoice | None
+    residuals: tuple[Residual, ...]
+    findings: tuple[Finding, ...]
+    drift: tuple[Drift, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def alarm(self) -> bool:
+        """Whether somebody should look."""
+        found = [f.alarm for f in self.findings] + [d.alarm for d in self.drift]
+        return any(found)
+
+    @property
+    def billed(self) -> Decimal:
+        """What the bill charges for usage, in USD."""
+        return to_usd(sum(f.billed or 0 for f in self.findings))
+
+    @property
+    def ours(self) -> Decimal:
+        """What the ledger says of the same days and models, in USD."""
+        return to_usd(sum(f.ours or 0 for f in self.findings))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, in their order."""
+        return _COLUMNS
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (_as_dict(residual) for residual in self.residuals)
+
+    def __len__(self) -> int:
+        return len(self.residuals)
+
+    def to_frame(self, backend: str = "pandas") -> Any:
+        """One row a day and model, as a pandas or polars DataFrame or an Arrow table; Decimals exact.
+
+        Raises:
+            ConfigError: no such backend, or it is not installed.
+        """
+        from router.frames import to_frame
+
+        return to_frame(self.columns, iter(self), backend)
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write the residuals: exact decimals, unknown as empty cells."""
+        return write_csv(path, self.columns, iter(self))
+
+    def corrections(self) -> list[Correction]:
+        """What would bring the ledger to the bill, by day and model, where there is an alarm.
+
+        Nothing is booked: the calls themselves were charged as they were.
+        """
+        known = {f.model: f for f in self.findings if f.alarm}
+        return [
+            Correction(day=r.day, model=r.model, amount=r.residual, why=", ".join(f.causes))
+            for r in self.residuals
+            if (f := known.get(r.model)) is not None and r.residual
+        ]
+
+    def __str__(self) -> str:
+        lines = [str(finding) for finding in self.findings]
+        lines += [str(drift) for drift in self.drift]
+        return "\n".join([*lines, *self.notes])
+
+
+def _cents(pico: int, *, plus: bool = False) -> str:
+    places = 2 if abs(pico) >= 10**12 else 4
+    sign = "+" if plus and pico >= 0 else ""
+    return f"{sign}{to_usd(pico):.{places}f}"
+
+
+def _as_dict(r: Residual) -> dict[str, Any]:
+    values: Sequence[Any] = (
+        *(r.day.isoformat(), r.model, _usd(r.billed), _usd(r.ours), _usd(r.residual)),
+        *(to_usd(-r.low), to_usd(r.high), r.alarm, r.billed_requests, r.our_requests),
+        *_pairs(r.billed_tokens, r.our_tokens),
+        r.cause,
+    )
+    return dict(zip(_COLUMNS, values, strict=True))
+
+
+def _pairs(billed: tuple[int, ...] | None, ours: tuple[int, ...]) -> Iterator[int | None]:
+    for i, value in enumerate(ours):
+        yield None if billed is None else billed[i]
+        yield value
+
+
+def _usd(pico: int | None) -> Decimal | None:
+    return None if pico is None else to_usd(pico)

@@ -1,0 +1,108 @@
+"""`centroute reprice`: what the ledger's calls would have cost at another date, host or model."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from router.catalog import Catalog
+from router.cli.common import add_ledger, require_ledger
+from router.cli.instants import instant
+from router.cli.output import Output, add_json
+from router.errors import ConfigError
+from router.ledgers.open import default_ledger
+from router.money import to_usd
+
+if TYPE_CHECKING:
+    from router.bills.reprice import Group
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("reprice", help="past calls at other prices, dates or hosts")
+    parser.add_argument("--at", type=instant, metavar="ISO", help="as if all were sent then")
+    parser.add_argument("--later", type=_days, metavar="DAYS", help="as if each were sent later")
+    parser.add_argument("--known-at", type=instant, metavar="ISO", help="prices known by then")
+    parser.add_argument("--host", metavar="HOST", help="the same models at this host")
+    parser.add_argument("--candidate", metavar="NAME", help="all by this candidate")
+    parser.add_argument("--by", default="model", metavar="COLUMNS", help="model, host, day, ...")
+    parser.add_argument("--since", type=instant, metavar="ISO", help="from this instant on")
+    parser.add_argument("--until", type=instant, metavar="ISO", help="before this instant")
+    parser.add_argument(
+        "--catalog", action="append", default=[], metavar="FILE", help="your catalogue overlay"
+    )
+    parser.add_argument("--csv", metavar="FILE", help="write a line for each call")
+    add_ledger(parser)
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Reprice, and show the sums."""
+    from router.bills import reprice
+
+    if given.at is not None and given.later is not None:
+        raise ConfigError("expected --at or --later, got both")
+    out = Output(as_json=given.json)
+    require_ledger(given.ledger)
+    repriced = reprice(
+        given.ledger or default_ledger(os.environ),
+        Catalog.default().overlay(*given.catalog),
+        at=given.at if given.later is None else given.later,
+        known_at=given.known_at,
+        candidate=given.candidate,
+        host=given.host,
+        since=given.since,
+        until=given.until,
+    )
+    by = [column.strip() for column in given.by.split(",") if column.strip()]
+    groups = repriced.by(*by)
+    total = repriced.total
+    columns = [*by, "requests", "was USD", "would be USD", "difference", "not priced", "cost USD"]
+    rows = [[*group.group, *_figures(group)] for group in groups]
+    rows.append(["total", *[""] * (len(by) - 1), *_figures(total)])
+    out.table("Repriced", columns, rows, right=columns[len(by) :])
+    for group in repriced.by("why"):
+        if group.unpriced:
+            out.line(f"not priced, {group.unpriced}: {group.group[0]}")
+    if repriced.held:
+        out.line(f"of no call, and left out: {to_usd(repriced.held):f} USD")
+    if given.csv:
+        out.line(f"written: {repriced.to_csv(given.csv)}")
+    out.data(
+        {
+            "groups": [dict(zip(by, group.group, strict=True)) | _data(group) for group in groups],
+            "total": _data(total),
+        }
+    )
+    return 0
+
+
+def _figures(group: Group) -> list[Any]:
+    dollars = (group.old, group.new, group.difference)
+    return [
+        group.requests,
+        *(f"{to_usd(pico):.6f}" for pico in dollars),
+        group.unpriced,
+        f"{to_usd(group.left_out):.6f}",
+    ]
+
+
+def _data(group: Group) -> dict[str, Any]:
+    return {
+        "requests": group.requests,
+        "old_usd": to_usd(group.old),
+        "new_usd": to_usd(group.new),
+        "difference_usd": to_usd(group.difference),
+        "unpriced": group.unpriced,
+        "unpriced_old_usd": to_usd(group.left_out),
+    }
+
+
+def _days(text: str) -> timedelta:
+    if not re.fullmatch(r"[+-]?\d{1,5}", text):
+        raise argparse.ArgumentTypeError(f"expected a whole number of days, got {text!r}")
+    return timedelta(days=int(text))

@@ -1,0 +1,53 @@
+"""A file's SHA-256 beside it, as `sha256sum -c` reads it: what was sent is what arrived."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from router.errors import ConfigError
+from router.reports.files import replacing
+
+SUFFIX = ".sha256"
+_LINE = re.compile(r"(?P<digest>[0-9a-fA-F]{64}) [ *](?P<name>[^\n]+)\n?")
+
+
+def write_checksum(path: Path) -> Path:
+    """Write `path`'s digest to the file of that name and ".sha256"; returns the new path.
+
+    Raises:
+        ConfigError: one of them cannot be read or written.
+    """
+    beside = path.with_name(path.name + SUFFIX)
+    with replacing(beside) as file:
+        file.write(f"{_digest(path)}  {path.name}\n")
+    return beside
+
+
+def verify(path: str | Path) -> bool:
+    """Whether a file is what its ".sha256" beside it says: False where a byte was changed.
+
+    Raises:
+        ConfigError: one of them cannot be read, or the side file is no such line.
+    """
+    target = Path(path).expanduser()
+    beside = target.with_name(target.name + SUFFIX)
+    try:
+        found = _LINE.fullmatch(beside.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"cannot read {beside}: {error}. It is written beside a report with checksum=True, or "
+            "by --checksum."
+        ) from error
+    if found is None or found["name"] != target.name:
+        raise ConfigError(f"{beside}: expected one line, a SHA-256 and the name {target.name!r}")
+    return _digest(target) == found["digest"].lower()
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error

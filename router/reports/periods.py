@@ -1,0 +1,90 @@
+"""Spans of time as people name them: days of a zone, instants, months across a change of clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from router.errors import InvalidRequestError
+from router.ledgers import Entry
+
+When: TypeAlias = "datetime | date | str | None"
+"""An aware instant, a day of the report's zone, or either as ISO text."""
+
+
+def zone_of(tz: str) -> ZoneInfo:
+    """The zone of an IANA name.
+
+    Raises:
+        InvalidRequestError: there is no such zone.
+    """
+    try:
+        return ZoneInfo(tz)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        raise InvalidRequestError(
+            f"tz: expected an IANA zone such as 'Europe/Berlin', got {tz!r}", param="tz"
+        ) from None
+
+
+def instant_of(when: When, zone: ZoneInfo, name: str) -> datetime | None:
+    """The instant (UTC) that is meant: of a day, when it begins in the zone.
+
+    Raises:
+        InvalidRequestError: no date, or an instant without an offset; `name` is the argument.
+    """
+    if when is None:
+        return None
+    found = _parsed(when, name) if isinstance(when, str) else when
+    if not isinstance(found, date):
+        raise InvalidRequestError(_expected(name, when), param=name)
+    if not isinstance(found, datetime):
+        return start_of(found, zone)
+    if found.tzinfo is None:
+        raise InvalidRequestError(_expected(name, when), param=name)
+    return found.astimezone(UTC)
+
+
+def start_of(day: date, zone: ZoneInfo) -> datetime:
+    """When a day begins in a zone, in UTC."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def next_day(day: date) -> date:
+    """The day after."""
+    return day + timedelta(days=1)
+
+
+def month_of(at: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Start and end (UTC) of the month of the zone in which an instant lies."""
+    first = at.astimezone(zone).date().replace(day=1)
+    after = (first + timedelta(days=32)).replace(day=1)
+    return start_of(first, zone), start_of(after, zone)
+
+
+def within(
+    entries: Iterable[Entry], since: datetime | None, until: datetime | None
+) -> Iterator[Entry]:
+    """Entries with since <= at < until."""
+    for entry in entries:
+        if (since is None or entry.at >= since) and (until is None or entry.at < until):
+            yield entry
+
+
+def _parsed(text: str, name: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequestError(_expected(name, text), param=name) from None
+
+
+def _expected(name: str, got: object) -> str:
+    return (
+        f"{name}: expected a day such as date(2026, 11, 1) or '2026-11-01', which begins in the "
+        f"report's zone, or an aware instant: datetime(2026, 11, 1, tzinfo=UTC); got {got!r}"
+    )

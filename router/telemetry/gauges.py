@@ -1,0 +1,57 @@
+"""Gauges that are read when they are collected: of all clients in the process, by one callback.
+
+Of several gauges of one name a meter keeps the first, so each reads every client that shows
+something. A client that is closed or collected shows nothing any more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+from weakref import WeakSet
+
+from router.telemetry.names import Instrument
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import CallbackOptions, Meter
+    from opentelemetry.metrics import Observation as Value
+
+_log = logging.getLogger("router")
+
+Point: TypeAlias = tuple[Mapping[str, str], float]
+
+
+class Shower(Protocol):
+    """What shows gauges: by their short names, each point with its labels."""
+
+    def points(self, short: str) -> Iterable[Point]:
+        """What there is to show now."""
+
+
+def register(meter: Meter, found: Mapping[str, Instrument], showing: WeakSet[Shower]) -> None:
+    """Make these gauges, which read whoever is in `showing` at the time."""
+    for short, one in found.items():
+        meter.create_observable_gauge(
+            one.name, [_reader(short, showing)], unit=one.unit, description=one.description
+        )
+
+
+def _reader(short: str, showing: WeakSet[Shower]) -> Callable[[CallbackOptions], Iterable[Value]]:
+    def read(_: CallbackOptions) -> Iterator[Value]:
+        from opentelemetry.metrics import Observation as Value
+
+        told: set[tuple[tuple[str, str], ...]] = set()
+        for shower in list(showing):
+            try:
+                points = list(shower.points(short))
+            except Exception:
+                _log.warning("telemetry could not read the %s", shower, exc_info=True)
+                continue
+            for labels, value in points:
+                key = tuple(sorted(labels.items()))
+                if key not in told:  # of two clients with one account or replica, the first's
+                    told.add(key)
+                    yield Value(value, labels)
+
+    return read

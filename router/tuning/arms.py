@@ -1,0 +1,104 @@
+"""A canary that ran: two parts of the traffic, told apart by lot, and the difference of means."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from router.errors import ConfigError
+from router.tuning import known
+from router.tuning.estimators import Array, Scored
+from router.tuning.score import Of, Part, worth
+from router.tuning.traffic import Traffic
+
+Arms: TypeAlias = tuple[str, str] | tuple[str, str, str]
+_WIDEST = 0.25
+_USD = 1e12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Rewards of each request (NaN unknown, costs in USD), and which ones are the candidate's."""
+
+    canary: npt.NDArray[np.bool_]
+    quality: Array
+    cost: Array
+    names: tuple[str, str]
+
+    def parts(self, value: float | None, *, canary: bool) -> dict[Of, Part]:
+        """The means of one side."""
+        side = self.canary if canary else ~self.canary
+        return self._made(side, np.zeros_like(side), value)
+
+    def difference(self, value: float | None) -> dict[Of, Part]:
+        """The canary's means less those of the rest."""
+        return self._made(self.canary, ~self.canary, value)
+
+    def _made(
+        self, plus: npt.NDArray[np.bool_], minus: npt.NDArray[np.bool_], value: float | None
+    ) -> dict[Of, Part]:
+        quality = self._part(self.quality, plus, minus, _WIDEST)
+        cost = self._part(self.cost, plus, minus, 0.0)
+        made: dict[Of, Part] = {"quality": quality, "cost": cost}
+        if value is not None:
+            made["worth"] = worth(quality, cost, value)
+        return made
+
+    def _part(
+        self,
+        rewards: Array,
+        plus: npt.NDArray[np.bool_],
+        minus: npt.NDArray[np.bool_],
+        widest: float,
+    ) -> Part:
+        scored = _side(rewards, plus, widest)
+        if minus.any() and scored is not None:
+            other = _side(rewards, minus, widest)
+            scored = None if other is None else scored.plus(other, -1.0)
+        count = int(np.isfinite(rewards[plus | minus]).sum())
+        return Part(scored, 0.0, 0.0, count, math.nan)
+
+
+def split(traffic: Traffic, arms: Arms) -> Split:
+    """The traffic by a tag, ("tag", name, value), or by who decided, ("policy", its words).
+
+    Raises:
+        ConfigError: `arms` is neither, or a side has fewer than two requests.
+    """
+    if arms[0] == "tag" and len(arms) == 3:
+        canary = [r.tags.get(arms[1]) == arms[2] for r in traffic]
+        name = f"{arms[1]}={arms[2]}"
+    elif arms[0] == "policy" and len(arms) == 2:
+        canary = [r.policy == arms[1] for r in traffic]
+        name = arms[1]
+    else:
+        raise ConfigError(
+            f'arms: expected ("tag", name, value) or ("policy", its words), got {arms!r}'
+        )
+    count = sum(canary)
+    if min(count, len(canary) - count) < 2:
+        raise ConfigError(
+            f"arms: expected two requests or more on either side, got {count:,} with {name} of "
+            f"{len(canary):,}"
+        )
+    return Split(
+        np.array(canary),
+        np.array([math.nan if r.quality is None else float(r.quality) for r in traffic]),
+        np.array([math.nan if r.cost is None else r.cost / _USD for r in traffic]),
+        (name, "the rest"),
+    )
+
+
+def _side(rewards: Array, side: npt.NDArray[np.bool_], widest: float) -> Scored | None:
+    """The mean of one side, its influence spread over all requests."""
+    at = np.flatnonzero(side & np.isfinite(rewards))
+    if len(at) < 2:
+        return None
+    found = known.mean(rewards[at], widest)
+    influence = np.zeros(len(rewards))
+    influence[at] = found.influence * (len(rewards) / len(at))
+    return replace(found, influence=influence, reach=None)

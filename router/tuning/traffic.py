@@ -1,0 +1,226 @@
+"""Traffic: what was asked, who was chosen with what chance, what it cost, how good it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, overload
+
+from router.errors import ConfigError
+from router.money import format_usd, to_usd
+from router.record import DecisionRecord
+
+COLUMNS = (
+    "request_id",
+    "at",
+    "policy",
+    "chosen",
+    "propensity",
+    "served",
+    "cost_usd",
+    "quality",
+    "quality_by",
+    "seconds",
+    "tags",
+    "outcomes",
+    "record",
+)
+"""Columns of a traffic table. `tags`, `outcomes` and `record` are JSON text."""
+_KINDS: dict[str, type] = dict.fromkeys(COLUMNS, str) | {
+    "at": datetime,
+    "propensity": float,
+    "cost_usd": Decimal,
+    "quality": float,
+    "seconds": float,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one candidate would make of a request: a grade from 0 to 1, and pico-dollars."""
+
+    score: float
+    cost: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """One request as it was logged. It holds no prompt and no answer.
+
+    `chosen` is whom the decision chose and `propensity` the chance that it had to; `served` is who
+    answered in the end. `record` has the quotes of all candidates (None: it was not logged).
+    `cost` is that of all attempts together, in pico-dollars (None: a price is not known);
+    `quality` the grade of the answer, from 0 to 1 (None: nobody graded it), `quality_by` whose.
+    `seconds` are those of all attempts. `outcomes` says what every candidate would have made of
+    the request, where that is known: evaluation sets, recordings.
+    """
+
+    request_id: str
+    at: datetime
+    chosen: str
+    propensity: float = 1.0
+    tags: Mapping[str, str] = field(default_factory=dict)
+    record: DecisionRecord | None = None
+    served: str = ""
+    policy: str = ""
+    cost: int | None = None
+    quality: float | None = None
+    quality_by: str = ""
+    seconds: float = 0.0
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+
+    @property
+    def known(self) -> bool:
+        """Whether the outcome of every candidate that the decision saw is known."""
+        if self.record is None or not self.record.quotes or not self.outcomes:
+            return False
+        return all(quote.name in self.outcomes for quote in self.record.quotes)
+
+    def row(self) -> dict[str, Any]:
+        """The request as a row of `COLUMNS`: money is `Decimal` USD, an empty text is None."""
+        outcomes = {
+            name: {"score": o.score, "cost_usd": f"{to_usd(o.cost):f}"}
+            for name, o in self.outcomes.items()
+        }
+        return {
+            "request_id": self.request_id,
+            "at": self.at,
+            "policy": self.policy,
+            "chosen": self.chosen,
+            "propensity": self.propensity,
+            "served": self.served,
+            "cost_usd": None if self.cost is None else to_usd(self.cost),
+            "quality": self.quality,
+            "quality_by": self.quality_by or None,
+            "seconds": self.seconds,
+            "tags": json.dumps(dict(self.tags)) if self.tags else None,
+            "outcomes": json.dumps(outcomes) if outcomes else None,
+            "record": None if self.record is None else self.record.to_json(),
+        }
+
+
+class Traffic(Sequence[Logged]):
+    """Requests, oldest first as a ledger gives them; it never changes. A slice is one, too.
+
+    `notes` say what was missing where it came from, and what to set to have it next time.
+    """
+
+    __slots__ = ("_requests", "notes")
+
+    def __init__(self, requests: Iterable[Logged], *, notes: Sequence[str] = ()) -> None:
+        self._requests = tuple(requests)
+        self.notes = tuple(notes)
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    def __iter__(self) -> Iterator[Logged]:
+        return iter(self._requests)
+
+    @overload
+    def __getitem__(self, at: int) -> Logged: ...
+    @overload
+    def __getitem__(self, at: slice) -> Traffic: ...
+    def __getitem__(self, at: int | slice) -> Logged | Traffic:
+        return self._with(self._requests[at]) if isinstance(at, slice) else self._requests[at]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Traffic) and self._requests == other._requests
+
+    def __hash__(self) -> int:
+        return hash(tuple(request.request_id for request in self._requests))
+
+    def __repr__(self) -> str:
+        known = [r.cost for r in self._requests if r.cost is not None]
+        graded = sum(r.quality is not None for r in self._requests)
+        records = sum(r.record is not None for r in self._requests)
+        text = f"<Traffic: {len(self):,} requests, {format_usd(sum(known))}"
+        text += f", {graded:,} graded, {records:,} with decision records"
+        return text + (", all outcomes known>" if self.complete else ">")
+
+    @property
+    def graded(self) -> Traffic:
+        """Those requests whose answer has a grade."""
+        return self._with(r for r in self._requests if r.quality is not None)
+
+    @property
+    def replayable(self) -> Traffic:
+        """Those requests that another policy can decide anew: their quotes were logged."""
+        return self._with(r for r in self._requests if r.record is not None and r.record.quotes)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the outcome of every candidate is known for every request."""
+        return bool(self._requests) and all(request.known for request in self._requests)
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """All that were quoted, chosen or served, by name."""
+        names = {name for r in self._requests for name in (r.chosen, r.served, *r.outcomes)}
+        for request in self._requests:
+            if request.record is not None:
+                names.update(quote.name for quote in request.record.quotes)
+        return tuple(sorted(names - {""}))
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """USD of all requests whose cost is known, exactly."""
+        return to_usd(sum(r.cost for r in self._requests if r.cost is not None))
+
+    def since(self, instant: datetime) -> Traffic:
+        """Those from this aware instant on."""
+        return self._with(r for r in self._requests if r.at >= _aware("since", instant))
+
+    def until(self, instant: datetime) -> Traffic:
+        """Those before this aware instant."""
+        return self._with(r for r in self._requests if r.at < _aware("until", instant))
+
+    def where(self, **tags: str) -> Traffic:
+        """Those with all of these tags."""
+        return self._with(
+            r for r in self._requests if all(r.tags.get(k) == v for k, v in tags.items())
+        )
+
+    def split(self, share: float = 0.5) -> tuple[Traffic, Traffic]:
+        """Two parts, about `share` of the requests in the first; an id is always on one side.
+
+        Raises:
+            ConfigError: `share` is not between 0 and 1.
+        """
+        if not 0 < share < 1:
+            raise ConfigError(f"share: expected a number between 0 and 1, got {share!r}")
+        first = [_place(r.request_id) < share for r in self._requests]
+        return (
+            self._with(r for r, here in zip(self._requests, first, strict=True) if here),
+            self._with(r for r, here in zip(self._requests, first, strict=True) if not here),
+        )
+
+    def to_frame(self, backend: str = "pandas") -> Any:
+        """A table of `COLUMNS`, which `load` reads back: "pandas", "polars" or "pyarrow".
+
+        Raises:
+            ConfigError: no such backend, or its library is not installed.
+        """
+        from router.frames import to_frame
+
+        rows = (request.row() for request in self._requests)
+        return to_frame(COLUMNS, rows, backend, kinds=_KINDS)
+
+    def _with(self, requests: Iterable[Logged]) -> Traffic:
+        return Traffic(requests, notes=self.notes)
+
+
+def _aware(name: str, instant: datetime) -> datetime:
+    if instant.tzinfo is None:
+        raise ConfigError(f"{name}: expected an aware instant, got {instant!r} without a zone")
+    return instant
+
+
+def _place(request_id: str) -> float:
+    # Not the digest that exploration draws from: else a part would hold all that was explored.
+    digest = hashlib.sha256(b"part:" + request_id.encode("utf-8", "replace")).digest()
+    return int.from_bytes(digest[:8]) / 2**64

@@ -1,0 +1,203 @@
+"""What PromQL adds up is what the ledger has.
+
+Prometheus counts in float64, the ledger in whole pico-dollars. Each amount is rounded once when it
+becomes a float, and once more with each sum: n calls are off by at most about n x 1.1e-16 of the
+total. 1e-9 is what a million calls stay below by far; tokens and calls are exact up to 2**53.
+"""
+
+from decimal import Decimal
+
+import pytest
+from scraping import expected_names, summed
+
+from router.telemetry.names import WIDELY
+
+REL = 1e-9
+PICO = 10**12
+
+
+def usd(total):
+    return {key: float(Decimal(value) / PICO) for key, value in total.items()}
+
+
+def approx(expected):
+    return pytest.approx(expected, rel=REL, abs=0)
+
+
+@pytest.fixture(scope="module")
+def calls(app, prometheus):
+    """The attempts in the ledger: all but answers out of the cache."""
+    return [entry for entry in app.entries() if entry.outcome != "cached"]
+
+
+@pytest.fixture(scope="module")
+def priced(calls):
+    """The attempts that were charged, at a known price."""
+    return [entry for entry in calls if entry.kind == "settle" and entry.rates_id]
+
+
+def candidate(entry):
+    return entry.record.candidate
+
+
+def tag(name):
+    return lambda entry: entry.record.tags[name]
+
+
+def source(entry):
+    return "estimated" if entry.estimated else "computed"
+
+
+BY = {
+    "candidate": ("centroute_candidate", candidate),
+    "policy": ("centroute_policy", lambda entry: entry.record.policy),
+    "team": ("centroute_tag_team", tag("team")),
+    "tenant": ("centroute_tag_tenant", tag("tenant")),
+    "source": ("centroute_cost_source", source),
+}
+
+
+def test_the_traffic_has_all_kinds(app, calls, priced):
+    """Otherwise the comparisons below would prove little."""
+    assert len({candidate(entry) for entry in priced}) >= 5
+    assert {source(entry) for entry in priced} == {"computed", "estimated"}
+    assert {entry.outcome for entry in calls} >= {"ok", "closed", "http_503", "http_429"}
+    assert {entry.outcome for entry in app.entries()} > {entry.outcome for entry in calls}
+    assert any(not entry.rates_id and entry.usage.output_tokens for entry in calls)
+    assert app.told["refused"] == 8
+
+
+@pytest.mark.parametrize("by", [(), *[(each,) for each in BY], ("candidate", "team", "source")])
+def test_spend(prometheus, priced, by):
+    """To the dollar and to nine digits, however it is broken down."""
+    labels, keys = [BY[each][0] for each in by], [BY[each][1] for each in by]
+    grouped = f"sum by ({', '.join(labels)})" if labels else "sum"
+    found = prometheus.by(f"{grouped} (centroute_spend_USD_total)", *labels)
+    expected = usd(summed(priced, lambda entry: entry.cost, *keys))
+    assert found == (approx(expected) if labels else approx(expected[()]))
+
+
+def test_forecast_and_reservation(prometheus, priced):
+    """Beside what was spent: what was forecast, and set aside, for the same calls."""
+    for name, value in (
+        ("forecast_cost", lambda entry: entry.record.forecast_cost),
+        ("reservation_cost", lambda entry: entry.reserved),
+    ):
+        found = prometheus.by(
+            f"sum by (centroute_candidate) (centroute_{name}_USD_total)", "centroute_candidate"
+        )
+        assert found == approx(usd(summed(priced, value, candidate))), name
+    counted = prometheus.by("sum(centroute_forecast_error_count)")
+    assert counted == sum(1 for entry in priced if entry.record.forecast_cost)
+
+
+def test_cost_as_proposed(prometheus, priced):
+    """The histogram of PR #443 has the same sum and the same number of calls."""
+    assert prometheus.by("sum(gen_ai_client_operation_cost_USD_sum)") == approx(
+        usd(summed(priced, lambda entry: entry.cost))[()]
+    )
+    assert prometheus.by("sum(gen_ai_client_operation_cost_USD_count)") == len(priced)
+
+
+def test_tokens(prometheus, calls):
+    """By kind and team, exactly; also those of answers without a price."""
+    found = prometheus.by(
+        "sum by (gen_ai_token_type, centroute_tag_team) (centroute_tokens_total) > 0",
+        "gen_ai_token_type",
+        "centroute_tag_team",
+    )
+    kinds = ("input", "cache_read", "cache_write", "output", "reasoning")
+    expected = {
+        (kind, *team): total
+        for kind in kinds
+        for team, total in summed(
+            calls, lambda entry, kind=kind: getattr(entry.usage, f"{kind}_tokens"), tag("team")
+        ).items()
+    }
+    assert found == expected
+    assert {kind for kind, _ in found} == {"input", "cache_read", "output", "reasoning"}
+
+
+def test_the_older_histogram_of_tokens(prometheus, calls):
+    """`gen_ai.client.token.usage`, which existing dashboards know, has the same sums."""
+    found = prometheus.by(
+        "sum by (gen_ai_token_type) (gen_ai_client_token_usage_sum)", "gen_ai_token_type"
+    )
+    assert found == {
+        (kind,): sum(getattr(entry.usage, f"{kind}_tokens") for entry in calls)
+        for kind in ("input", "output")
+    }
+
+
+def test_attempts(prometheus, calls):
+    """Each call to a host, by how it ended; no label is a good end."""
+    found = prometheus.by(
+        "sum by (centroute_candidate, error_type) (centroute_attempts_total)",
+        "centroute_candidate",
+        "error_type",
+    )
+
+    def outcome(entry):
+        return "" if entry.outcome == "ok" else entry.outcome
+
+    assert found == summed(calls, lambda _: 1, candidate, outcome)
+    durations = prometheus.by("sum(gen_ai_client_operation_duration_seconds_count)")
+    assert durations == len(calls)
+
+
+def test_refusals(app, prometheus):
+    """What no ledger has: requests that nothing was sent for."""
+    found = prometheus.by("sum by (error_type) (centroute_refusals_total)", "error_type")
+    assert found == {("BudgetExceededError",): 6, ("NoCandidateError",): 2}
+    assert sum(found.values()) == app.told["refused"]
+
+
+def test_savings(app, prometheus):
+    """What answers out of the cache had cost, by whom it was saved for."""
+    cached = [entry for entry in app.entries() if entry.outcome == "cached"]
+    found = prometheus.by(
+        "sum by (centroute_tag_team) (centroute_saved_USD_total)", "centroute_tag_team"
+    )
+    assert found == approx(usd(summed(cached, lambda entry: entry.saved, tag("team"))))
+    assert len(cached) == 4
+
+
+def test_budgets(app, prometheus):
+    """Limit, spent, set aside and left of each budget, as the client itself says."""
+    labels = ("centroute_budget", "centroute_budget_unit")
+    for i, name in enumerate(("limit", "spent", "reserved", "remaining"), start=2):
+        found = prometheus.by(f"centroute_budget_{name}", *labels)
+        expected = {(row[0], row[1]): float(row[i]) for row in app.told["budgets"]}
+        assert found == approx(expected), name
+    assert len(found) == 5
+
+
+def test_replicas_and_fleets(app, prometheus):
+    """One's own servers: who is up, and what a token costs at the present load."""
+    assert prometheus.by("centroute_pool_replicas_up", "centroute_host") == {("vllm",): 2}
+    states = prometheus.by(
+        "centroute_pool_replica_state == 1", "centroute_replica", "centroute_pool_state"
+    )
+    assert set(states) == {tuple(row) for row in app.told["replicas"]}
+    # What replicas say of themselves is shown while it is fresh: calls are made, and they asked.
+    assert prometheus.by("max(max_over_time(centroute_pool_kv_usage[30s]))") == 0.25
+    assert 0 < prometheus.by("centroute_selfhost_utilisation") <= 1
+    assert prometheus.by("count(centroute_selfhost_usd_per_million_tokens_USD)") >= 3
+
+
+def test_names(prometheus):
+    """Prometheus has the metrics under the names that `centroute telemetry names` shows."""
+    assert prometheus.names() == expected_names(WIDELY)
+
+
+def test_labels(prometheus):
+    """No tag but those asked for, no request, no prompt: few labels, and few values of each."""
+    rows = prometheus.query('{__name__=~"centroute_.*|gen_ai_.*"}')
+    labels = {label for row, _ in rows for label in row}
+    assert {label for label in labels if label.startswith("centroute_tag_")} == {
+        "centroute_tag_team",
+        "centroute_tag_tenant",
+    }
+    assert not {label for label in labels if "request_id" in label or "user" in label}
+    assert all(row["otel_scope_name"] == "centroute" for row, _ in rows)
+    assert "own 0" not in str(rows)
