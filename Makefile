@@ -49,7 +49,7 @@ test-postgres: $(VENV)/.dev  ## the ledger on a PostgreSQL server that it starts
 	$(BIN)/python tests/with_postgres.py $(BIN)/python -m pytest tests/test_postgres*.py tests/test_storm.py tests/test_crash_matrix.py
 
 test-prometheus: $(VENV)/.dev  ## metrics, dashboard and alerts on a real Prometheus, where one is installed
-	$(BIN)/python -m pytest tests/prometheus
+	CENTROUTE_TEST_PROMETHEUS=1 $(BIN)/python -m pytest tests/prometheus
 
 notebooks: $(VENV)/.dev  ## run every notebook in a kernel of its own, and show how each ends
 	$(BIN)/python notebooks/execute.py

@@ -6,6 +6,8 @@ Worlds, logging policies and targets are those of `_off_policy_world`; truth is 
 of "bias rmse width covered" are means over the repetitions for one request, of quality in grades
 and of cost in thousandths of a dollar; "covered" is the share of nominal 95 % intervals that hold
 the truth. Where a target has choices that the log never makes, the bounds are judged, and marked.
+The worst is the cost of "near" on 200 recorded prompts: it sends 1 in 110 to a model forty times
+as dear, so one log in six has no such request, and no interval made of that log can know.
 """
 
 from __future__ import annotations
@@ -118,7 +120,8 @@ def estimators(reps: int) -> dict[str, list[dict[str, object]]]:
     """Every log and target: bias, error, width, coverage."""
     tables: dict[str, list[dict[str, object]]] = {"quality": [], "cost, $ / 1,000": []}
     worst: dict[tuple[str, str], list[float]] = defaultdict(list)
-    settings = [(log, aim, n, reps) for log in LOGS for aim in TARGETS for n in SIZES[1:]]
+    logs = [name for name in LOGS if name != "explore 1 %"]  # that one is in `intervals`
+    settings = [(name, aim, n, reps) for name in logs for aim in TARGETS for n in SIZES[1:]]
     with ProcessPoolExecutor(CORES) as pool:
         results = list(pool.map(_setting, settings))
     for (logging, target, n, _), found in zip(settings, results, strict=True):

@@ -1,6 +1,6 @@
 """Runs every notebook from its first cell to its last, each in a kernel and folder of its own.
 
-    python notebooks/execute.py [NAME ...] [--keep DIR]
+    python notebooks/execute.py [FILE ...] [--keep DIR]
 
 Prints for each how long it took, the line that it ends with and the files that it leaves. A cell
 that fails ends the run with status 1 and the cell's error. Keys and addresses of hosts are taken
@@ -62,7 +62,7 @@ def execute(path: Path, folder: Path) -> Ran:
             resources={"metadata": {"path": str(folder)}},
         )
         try:
-            client.execute()
+            client.execute(cleanup_kc=True)
         except (CellExecutionError, CellTimeoutError) as error:
             raise NotebookError(f"{path.name}: {error}") from error
     seconds = time.monotonic() - started
@@ -123,17 +123,16 @@ def _printed(book: Any) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the notebooks that are named, or all."""
+    """Run these notebooks, or all; 1 if any fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("names", nargs="*", metavar="NAME", help="such as 02_budgets")
+    parser.add_argument("paths", nargs="*", type=Path, metavar="FILE", help="by default all here")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep here what each one leaves")
     given = parser.parse_args(arguments)
-    paths = [HERE / f"{Path(name).stem}.ipynb" for name in given.names]
-    if missing := [path.name for path in paths if not path.is_file()]:
+    if missing := [str(path) for path in given.paths if not path.is_file()]:
         parser.error(f"no such notebook: {', '.join(missing)}")
     failed = 0
-    for path in paths or sorted(HERE.glob("*.ipynb")):
+    for path in given.paths or sorted(HERE.glob("*.ipynb")):
         with tempfile.TemporaryDirectory(prefix="notebook-") as folder:
             try:
                 ran = execute(path, Path(folder))

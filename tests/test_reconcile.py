@@ -355,6 +355,8 @@ def test_frames(bill):
     assert frame.column("residual_usd").to_pylist()[0] == Decimal("0.0294")
     calls = reprice(lines, host="azure").to_frame("pyarrow")
     assert calls.column("new_usd").to_pylist() == [None] * 4
+    assert calls.column("at").to_pylist()[0] == utc("2026-10-10T12:30")
+    assert frame.column("day").to_pylist()[0] == date(2026, 10, 10)
 
 
 def reported(i, ratio):

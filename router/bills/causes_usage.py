@@ -118,7 +118,7 @@ def _aborted_fit(change: State, freedom: int, more: int, left: int) -> Fit:
 def failed_attempts(case: Case, state: State) -> Iterator[Fit]:
     """Attempts that failed and were charged nothing by us were billed all the same."""
     n = len(case.days)
-    siblings = {p.call.request_id: p for _, p in case.calls if p.call.state == "told"}
+    siblings = {p.call.request_id: p for _, p in case.calls if p.rates is not None}
     told = [p for _, p in case.calls if p.call.state == "told" and p.rates is not None]
     if not case.released or not told:
         return

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from router.bills.case import Case, State, misfit
-from router.bills.causes import Cause, Fit, Hypothesis
+from router.bills.causes import FREE, Cause, Fit, Hypothesis
 from router.bills.causes_bill import day_boundary, duplicate_lines
 from router.bills.causes_calls import not_billed, not_in_ledger
 from router.bills.causes_clock import peak_hours
@@ -125,15 +125,17 @@ def explain(case: Case) -> Explanation:
     totals = not case.billed.by_kind
     if best is not None and _explained(best, start) >= _BOTH:
         return _named(best, singles, start, totals)
+    alone = _named(best, singles, start, totals)
     pairs = _pairs(case, singles, start)
+    if alone.fits:  # what is free to be anything explains the rest of any cause
+        pairs = [pair for pair in pairs if all(fit.freedom < FREE for fit in pair.fits)]
     both = _choose(pairs, start)
     if both is not None and _explained(both, start) >= _BOTH:
-        alone = _explained(best, start) if best is not None else 0
-        if _explained(both, start) - alone >= _EACH:
-            named = _named(both, pairs, start, totals)
-            if named.fits:
-                return named
-    return _named(best, singles, start, totals)
+        gained = _explained(both, start) - (_explained(best, start) if best else 0)
+        named = _named(both, pairs, start, totals)
+        if gained >= _EACH and named.fits:
+            return named
+    return alone
 
 
 def _singles(case: Case) -> list[_Scored]:

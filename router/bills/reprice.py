@@ -236,7 +236,7 @@ def _as_dict(row: Row) -> dict[str, Any]:
     difference = row.difference
     attempt = call.id.removeprefix(call.request_id).strip("/")
     return {
-        "at": call.ended.isoformat(),
+        "at": call.ended,
         "request_id": call.request_id,
         "attempt": attempt,
         "candidate": call.candidate,

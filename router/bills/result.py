@@ -148,7 +148,7 @@ class Reconciliation:
         return len(self.residuals)
 
     def to_frame(self, backend: str = "pandas") -> Any:
-        """One row a day and model, as a pandas or polars DataFrame or an Arrow table; Decimals exact.
+        """One row a day and model: a pandas or polars DataFrame or an Arrow table; Decimals exact.
 
         Raises:
             ConfigError: no such backend, or it is not installed.
@@ -187,7 +187,7 @@ def _cents(pico: int, *, plus: bool = False) -> str:
 
 def _as_dict(r: Residual) -> dict[str, Any]:
     values: Sequence[Any] = (
-        *(r.day.isoformat(), r.model, _usd(r.billed), _usd(r.ours), _usd(r.residual)),
+        *(r.day, r.model, _usd(r.billed), _usd(r.ours), _usd(r.residual)),
         *(to_usd(-r.low), to_usd(r.high), r.alarm, r.billed_requests, r.our_requests),
         *_pairs(r.billed_tokens, r.our_tokens),
         r.cause,

@@ -61,7 +61,7 @@ def run(given: argparse.Namespace) -> int:
     by = [column.strip() for column in given.by.split(",") if column.strip()]
     groups = repriced.by(*by)
     total = repriced.total
-    columns = [*by, "requests", "was USD", "would be USD", "difference", "not priced", "cost USD"]
+    columns = [*by, "requests", "was USD", "would be USD", "difference", "unpriced", "they cost"]
     rows = [[*group.group, *_figures(group)] for group in groups]
     rows.append(["total", *[""] * (len(by) - 1), *_figures(total)])
     out.table("Repriced", columns, rows, right=columns[len(by) :])

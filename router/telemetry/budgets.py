@@ -94,9 +94,12 @@ class BudgetGauges:
 
     def points(self, short: str) -> Iterator[Point]:
         """The points of one of `names.BUDGETS`."""
+        windows = dict(self._windows()) if short == "window" else {}
         for one in self.read():
             labels = {names.BUDGET: shortened(one.name), names.BUDGET_UNIT: one.unit}
-            yield labels, float(getattr(one, short))
+            value = windows.get(one.name) if short == "window" else getattr(one, short)
+            if value is not None:
+                yield labels, float(value)
 
     def read(self) -> list[BudgetStatus]:
         """What is left of the budgets; nothing where the ledger has not answered for long."""
@@ -133,9 +136,21 @@ class BudgetGauges:
             reading.done.set()
 
     def _states(self, ledger: Ledger) -> Iterator[BudgetStatus]:
-        met = [(self._starred[i], tags) for (i, _), tags in list(self._met.items())]
-        for budget, tags in (*self._fixed, *met):
+        for budget, tags in self._accounts():
             yield from status((budget,), ledger, tags, self._now())
+
+    def _windows(self) -> Iterator[tuple[str, float]]:
+        """How long the window of each lasts, in seconds, by name; nothing of a total."""
+        now = self._now()
+        for budget, tags in self._accounts():
+            period = budget.period(now)
+            length = (period.end or period.start) - (period.since or period.start)
+            if length:
+                yield budget.named(tags), length.total_seconds()
+
+    def _accounts(self) -> list[tuple[Budget, dict[str, str]]]:
+        met = [(self._starred[i], tags) for (i, _), tags in list(self._met.items())]
+        return [*self._fixed, *met]
 
     def __str__(self) -> str:
         return "budgets"

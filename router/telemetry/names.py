@@ -208,15 +208,17 @@ STATES: Final = ("up", "draining", "down")
 """Values of `REPLICA_STATE`: "down" is the breaker that is open."""
 
 BUDGETS: Final[Mapping[str, Instrument]] = {
-    short: _gauge(f"centroute.budget.{short}", "", text, BUDGET, BUDGET_UNIT, kind="observed")
-    for short, text in (
-        ("limit", "Limit of a budget's present window"),
-        ("spent", "What was spent of it"),
-        ("reserved", "What is set aside for calls under way"),
-        ("remaining", "What is left of it; below 0 where a call cost more than was set aside"),
+    short: _gauge(f"centroute.budget.{short}", unit, text, BUDGET, BUDGET_UNIT, kind="observed")
+    for short, unit, text in (
+        ("limit", "", "Limit of a budget's present window"),
+        ("spent", "", "What was spent of it"),
+        ("reserved", "", "What is set aside for calls under way"),
+        ("remaining", "", "What is left of it; below 0 after a call beyond what was set aside"),
+        ("window", "s", "How long the window lasts; not shown of a budget in total"),
     )
 }
-"""Gauges of budgets, in the unit that their label names: usd, tokens, requests."""
+"""Gauges of budgets, in the unit that their label names (usd, tokens, requests), but for
+`window`, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,14 +49,17 @@ def estimate(
     interval: IntervalName = "design",
     clip: float | None = None,
 ) -> Estimate:
-    """The mean quality, cost or worth (value_usd x quality - cost) of `policy` on this traffic.
+    """The mean quality, cost or worth (value_usd x quality - cost) of `policy` on such traffic.
 
     `policy=None` is the one that logged it. Costs rest on all requests with a known cost, quality
     on the graded ones: whether a request is graded must not depend on the answer, which users'
-    feedback often does. Requests count as independent of each other: those of one conversation
-    are not quite. "dr" starts from the quotes' predictions, recalibrated; "direct" is these alone.
-    `clip` cuts weights above it, for less width and some bias. Where every outcome is known it is
-    the plain mean, whatever the method.
+    feedback often does. "dr" starts from the quotes' predictions, recalibrated; "direct" is these
+    alone. `clip` cuts weights above it, for less width and some bias. Where every outcome is known
+    it is the plain mean, whatever the method.
+
+    Requests count as independent: those of one conversation are not quite. What never came up is
+    in no interval: a policy that sends one request in a hundred to a dear candidate needs several
+    hundred before that of its cost holds.
 
     Raises:
         ConfigError: no request has quotes, or an argument or a logged chance is none.

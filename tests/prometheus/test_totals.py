@@ -170,6 +170,10 @@ def test_budgets(app, prometheus):
         expected = {(row[0], row[1]): float(row[i]) for row in app.told["budgets"]}
         assert found == approx(expected), name
     assert len(found) == 5
+    days = prometheus.by("centroute_budget_window_seconds / 86400", *labels)
+    assert set(days) == set(found)
+    assert {days[key] for key in found if key[0] != "the month"} == {1}
+    assert 28 <= days["the month", "usd"] <= 31.05, "an hour more or less where the clock changes"
 
 
 def test_replicas_and_fleets(app, prometheus):
