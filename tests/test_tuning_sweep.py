@@ -31,7 +31,7 @@ from router.money import to_pico
 from router.testing import FakeClock
 from router.tuning import Logged, Measured, Outcome, Traffic
 from router.tuning.exact import best, replayed
-from router.tuning.frontier import hull_of, mixed_quality
+from router.tuning.hull import hull_of, mixed_quality
 
 MODELS = [
     "mixtral-8x7b-instruct-v0.1@replay",

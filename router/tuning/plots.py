@@ -7,19 +7,52 @@ from decimal import Decimal
 from functools import lru_cache
 from io import BytesIO
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from router.errors import ConfigError
 from router.tuning._labels import label_points
+from router.tuning.hull import hull_of
 from router.tuning.measure import EXACT, Measured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from router.tuning.frontier import Frontier
-    from router.tuning.sweep import Sweep
+
+class _Family(Protocol):
+    @property
+    def values(self) -> Sequence[Any]: ...
+    @property
+    def parameter(self) -> str: ...
+
+
+class _Sweep(Protocol):
+    """What is drawn of a `Sweep`, which draws itself with this."""
+
+    def __len__(self) -> int: ...
+    @property
+    def points(self) -> Sequence[Measured]: ...
+    @property
+    def family(self) -> _Family | None: ...
+
+
+class _Frontier(Protocol):
+    """What is drawn of a `Frontier`."""
+
+    @property
+    def requests(self) -> int: ...
+    @property
+    def points(self) -> Sequence[Measured]: ...
+    @property
+    def hull(self) -> Sequence[Measured]: ...
+    @property
+    def singles(self) -> Sequence[Measured]: ...
+    @property
+    def oracle(self) -> Measured | None: ...
+    @property
+    def point(self) -> Measured | None: ...
+
 
 # Okabe and Ito's palette, told apart by the colour-blind (jfly.uni-koeln.de/color).
 BLUE, RED, GREEN, ORANGE, GREY, BLACK = (
@@ -75,7 +108,7 @@ def new_figure(
     return figure, axes
 
 
-def frontier_figure(frontier: Frontier) -> Figure:
+def frontier_figure(frontier: _Frontier) -> Figure:
     """Cost of a request against quality: policies, single models, the oracle, the point in use."""
     exact = all(point.method == EXACT for point in frontier.points)
     known = "known outcomes" if exact else "estimated from logs"
@@ -87,8 +120,6 @@ def frontier_figure(frontier: Frontier) -> Figure:
     _bars(axes, hull, BLUE)
     curve = _mixes(hull)
     axes.plot(*curve, "-", color=BLUE, lw=1.8, label="best policies of the sweep", zorder=4)
-    from router.tuning.frontier import hull_of
-
     if len(mixed := hull_of(frontier.singles)) > 1:
         axes.plot(*_mixes(mixed), "--", color=GREY, lw=1.3, label="single models, mixed at random")
     _bars(axes, frontier.singles, GREY)
@@ -124,7 +155,7 @@ def frontier_figure(frontier: Frontier) -> Figure:
     return figure
 
 
-def sweep_figure(sweep: Sweep) -> Figure:
+def sweep_figure(sweep: _Sweep) -> Figure:
     """Quality and cost of each policy against the family's parameter, or by name."""
     figure, (above, below) = new_figure(
         f"{len(sweep)} policies on {sweep.points[0].requests:,} requests",
@@ -226,7 +257,7 @@ def plain_ticks(axis: Any) -> None:
     )
 
 
-def _positions(sweep: Sweep) -> tuple[list[float], bool]:
+def _positions(sweep: _Sweep) -> tuple[list[float], bool]:
     """Where each point stands on the axis, and whether that is logarithmic."""
     if sweep.family is not None:
         try:
