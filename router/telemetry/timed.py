@@ -44,7 +44,7 @@ def timed(
         except GeneratorExit:
             line.close()
             raise
-        except BaseException as error:  # noqa: BLE001 - the flow decides what it means
+        except BaseException as error:
             answer, step = error, line.throw
         if isinstance(effect, away):
             waited += clock() - asked
