@@ -27,7 +27,7 @@ from router.ledgers import Record, Reservation, Settlement
 from router.limits import amount_for, lost_cost, lost_tokens
 from router.loss import after_failure
 from router.noted import lost_to_cache, note_cached
-from router.packing import pack
+from router.packing import packed
 from router.prompts.blocks import Chain
 from router.purses import holds_of
 from router.services import Services
@@ -103,13 +103,10 @@ def attempt(
         tokens=lost_tokens(holds, forecast),
         holds=holds,
         record=_record(
-            request,
-            candidate,
-            route,
-            lost_to_cache(request, services, candidate, pick, now),
-            # One of a request is enough: what follows obeys the same decision.
-            decision=pack(route.record) if services.log_decisions and not past else "",
+            request, candidate, route, lost_to_cache(request, services, candidate, pick, now)
         ),
+        # One of a request is enough: what follows obeys the same decision.
+        decision=packed(route) if services.log_decisions and not past else "",
     )
     # The forecast's ceiling covers the prices until then, so nothing is billed at a later one's.
     until = route.started_at + timedelta(seconds=request.timeout)
@@ -122,7 +119,8 @@ def attempt(
         services.places.failed(visit)
         yield Release(reservation.id, services.now(), outcome_of(error))
         raise
-    observed = services.telemetry.begin(call, forecast, route.decision.policy, reservation.amount)
+    usd = reservation.amount if any(hold.unit == "usd" for hold in holds) else None
+    observed = services.telemetry.begin(call, forecast, route.decision.policy, usd)
     reply: Reply | None = None
     try:
         if request.stream:
@@ -168,21 +166,22 @@ def attempt(
             end = Settle(reservation.id, settlement)
         try:
             yield end
-            yield from watch(holds, services)
         except LedgerError as failed:
             # What ended the call is told, not this: the reservation stands until it is swept.
             note = f"the ledger could not settle, so the reservation stands: {failed}"
             error.add_note(note)
             stream.notes += (note,)
-        services.telemetry.end(
-            observed,
-            seconds=seconds,
-            usage=lost,
-            cost=spent,
-            outcome=outcome,
-            first_chunk=stream.first if request.stream else None,
-            texts=stream.said if request.stream else (),
-        )
+        finally:  # interrupted, too: the ledger settles all the same
+            services.telemetry.end(
+                observed,
+                seconds=seconds,
+                usage=lost,
+                cost=spent,
+                outcome=outcome,
+                first_chunk=stream.first if request.stream else None,
+                texts=stream.said if request.stream else (),
+            )
+        yield from watch(holds, services)
         raise
     seconds = services.monotonic() - began
     came = stream if request.stream else reply
@@ -204,18 +203,19 @@ def attempt(
         # The answer is paid for: hand it over. The reservation stands until it is swept, so the
         # budget errs on the safe side.
         notes += (f"the ledger could not settle, so the reservation stands: {error}",)
+    finally:  # interrupted, too: the ledger settles all the same
+        services.telemetry.end(
+            observed,
+            seconds=seconds,
+            usage=usage,
+            cost=spend,
+            response=reply.body if reply else None,
+            finish_reason=finish_reason,
+            first_chunk=stream.first if request.stream else None,
+            texts=stream.said if request.stream else (),
+        )
     note_cached(call, visit, usage, services, stream, reply)
     yield from watch(holds, services)
-    services.telemetry.end(
-        observed,
-        seconds=seconds,
-        usage=usage,
-        cost=spend,
-        response=reply.body if reply else None,
-        finish_reason=finish_reason,
-        first_chunk=stream.first if request.stream else None,
-        texts=stream.said if request.stream else (),
-    )
     done = Attempt(
         candidate=candidate.name,
         outcome="ok",
@@ -244,9 +244,7 @@ def _fault(raw: Any, usage: Usage, call: Call, services: Services) -> UsageError
     return None
 
 
-def _record(
-    request: Request, candidate: Candidate, route: Route, given: Finding | None, *, decision: str
-) -> Record:
+def _record(request: Request, candidate: Candidate, route: Route, given: Finding | None) -> Record:
     forecast = route.forecasts[candidate.name]
     return Record(
         request_id=request.id,
@@ -265,5 +263,4 @@ def _record(
         forecast_cache_read_tokens=forecast.cache_read_tokens,
         cache_lost_tokens=0 if given is None else given.lost_tokens,
         cache_lost_to="" if given is None else given.cause,
-        decision=decision,
     )

@@ -41,13 +41,14 @@ class BaseClient(Reporting):
 
         The ledger keeps the grade, for reports and tuning, and the scorer learns from it, where
         `request_id` (`route.request_id`) is one of the latest 10,000 of this client. Each answer
-        is learned from once, by feedback or by a verifier.
+        is learned from once, by feedback or by a verifier; the ledger has one grade by each. It
+        waits for the ledger: on a busy event loop, call it with `asyncio.to_thread`.
 
         Raises:
             UnknownRequestError: the request is neither remembered nor in the ledger; see `learn`.
-            AlreadyGradedError: the answer has its grade.
+            AlreadyGradedError: it was learned from before; a note says if the ledger kept this.
             InvalidRequestError: `score` is no grade.
-            ConfigError: a scorer of your own that does not learn; says what it lacks.
+            ConfigError: a scorer of your own that does not learn; the ledger has kept the grade.
             LedgerError: the ledger could not keep it; nothing was learned.
         """
         core = self._core

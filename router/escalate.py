@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from router.attempt import Ended
 from router.catalog import Candidate
-from router.effects import Effect, Verify
+from router.effects import Effect, Graded, Verify
 from router.errors import RouterError, UsageError
 from router.feedback import grade_of
+from router.ledgers import Grade
 from router.serve import Job, serve
 from router.services import Services
 from router.types import Attempt, Reply, Route
@@ -118,6 +120,23 @@ def judged(
             f"{type(verdict).__name__}"
         )
     return grade
+
+
+def keep_grades(
+    request_id: str, grades: Sequence[tuple[str, float]], at: datetime
+) -> Generator[Effect, Any, tuple[str, ...]]:
+    """Keep the verifier's grades of candidates; an answer is not lost because they are."""
+    kept = [
+        Grade(request_id=request_id, candidate=name, score=grade, by="verifier", at=at)
+        for name, grade in grades
+    ]
+    if not kept:
+        return ()
+    try:
+        yield Graded(kept)
+    except RouterError as error:
+        return (f"the ledger could not keep the verifier's grade: {error}",)
+    return ()
 
 
 def _said(error: Exception) -> str:

@@ -5,29 +5,34 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from router._locks import forkable
-from router.errors import AlreadyGradedError, InvalidRequestError, UnknownRequestError
+from router.errors import (
+    AlreadyGradedError,
+    ConfigError,
+    InvalidRequestError,
+    UnknownRequestError,
+)
 from router.ledgers import Grade, Ledger
 from router.scoring import Scorer, learner, observes
-
-_LONGEST_BY = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
     """What learning from a request will need: what the scorer read of it, and who answered.
 
-    `graded_by` is "" until the answer has its grade.
+    `graded_by` is "" until the answer has its grade. `noted` are those whose grade the ledger has
+    already, though nothing could be learned from it.
     """
 
     reading: Any
     profile: str
     tenant: str
     graded_by: str = ""
+    noted: set[str] = field(default_factory=set)
 
 
 class Memory:
@@ -93,6 +98,7 @@ def feedback(
     """Keep in the ledger how good the answer to a request was, and let the scorer learn it.
 
     Of a request that is not remembered, but in the ledger, there is nothing left to learn from.
+    Whatever keeps the scorer from learning, the ledger has the grade first.
 
     Raises:
         InvalidRequestError: `score` is no grade, `request_id` no text, or `by` no short word.
@@ -105,27 +111,43 @@ def feedback(
             f"request_id: expected route.request_id, got {type(request_id).__name__}",
             param="request_id",
         )
-    if not (isinstance(by, str) and 0 < len(by) <= _LONGEST_BY and by.isprintable()):
-        raise InvalidRequestError(
-            f"by: expected a word such as 'feedback', at most {_LONGEST_BY} letters, got {by!r}",
-            param="by",
-        )
-    grade = checked_grade(score)
-    able = learner(scorer)
-    given = [Grade(request_id=request_id, candidate="", score=grade, by=by, at=at)]
+    given = [Grade(request_id=request_id, candidate="", score=checked_grade(score), by=by, at=at)]
+    learning = False
     try:
         with memory.grading(request_id, by) as kept:
-            ledger.grade(given)
-            able.learn(kept.reading, kept.profile, grade, tenant=kept.tenant)
-            return
+            learning = True
+            if by not in kept.noted:  # else a first try kept it, and could not learn
+                _note(ledger, given)
+                kept.noted.add(by)
+            able = learner(scorer)
+            able.learn(kept.reading, kept.profile, given[0].score, tenant=kept.tenant)
     except UnknownRequestError as error:
-        not_remembered = error
+        try:
+            _note(ledger, given)
+        except UnknownRequestError:
+            raise error from None
+        _demand_learner(scorer)
+    except AlreadyGradedError as error:
+        if not learning:
+            _note(ledger, given)
+            error.add_note("The ledger has kept this grade beside it.")
+        raise
+
+
+def _demand_learner(scorer: Scorer) -> None:
     try:
-        new = ledger.grade(given)
-    except UnknownRequestError:
-        raise not_remembered from None
-    if not new:
-        raise AlreadyGradedError(f"the answer to {request_id!r} has a grade by {by}")
+        learner(scorer)
+    except ConfigError as error:
+        error.add_note("The ledger has kept the grade.")
+        raise
+
+
+def _note(ledger: Ledger, grades: Sequence[Grade]) -> None:
+    if not ledger.grade(grades):
+        one = grades[0]
+        raise AlreadyGradedError(
+            f"the answer to {one.request_id!r} has been graded by {one.by} in the ledger"
+        )
 
 
 def conclude(

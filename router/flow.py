@@ -7,7 +7,7 @@ the driver, and every reservation that was made is settled or released on the wa
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -21,7 +21,6 @@ from router.effects import (
     Balances,
     Effect,
     Emit,
-    Graded,
     Memorize,
     Notify,
     Open,
@@ -31,10 +30,9 @@ from router.effects import (
     Sleep,
     Verify,
 )
-from router.errors import BudgetExceededError, RouterError, UsageError
-from router.escalate import Answer, best, unverified, verified
+from router.errors import BudgetExceededError, UsageError
+from router.escalate import Answer, best, keep_grades, unverified, verified
 from router.feedback import Length, Remembered, conclude, note_lengths
-from router.ledgers import Grade
 from router.patience import patiently
 from router.purses import purses_of
 from router.recall import kept, recalled
@@ -96,7 +94,8 @@ def _completed(request: Request, services: Services) -> Flow:
         answers = [answer]
     else:
         answers, notes = yield from verified(job, candidate, ended)
-        notes += yield from _graded(job, answers)
+        grades = [(a.candidate.name, g) for a in answers if (g := a.attempt.grade) is not None]
+        notes += yield from keep_grades(request.id, grades, services.now())
     served = best(answers)
     judged = tuple(a.attempt for a in answers)
     route = _finished(job, planned, served.attempt, judged, notes)
@@ -182,29 +181,6 @@ def _memorize(key: str, job: Job, served: Answer) -> Generator[Effect, Any, None
     answer = kept(job.request, reply, served.attempt, served.candidate, now, quality=quality)
     if answer is not None:
         yield Memorize(key, answer)
-
-
-def _graded(job: Job, answers: Sequence[Answer]) -> Generator[Effect, Any, tuple[str, ...]]:
-    """Keep the verifier's grades; an answer is not lost because they are."""
-    at = job.services.now()
-    grades = [
-        Grade(
-            request_id=job.request.id,
-            candidate=answer.candidate.name,
-            score=answer.attempt.grade,
-            by="verifier",
-            at=at,
-        )
-        for answer in answers
-        if answer.attempt.grade is not None
-    ]
-    if not grades:
-        return ()
-    try:
-        yield Graded(grades)
-    except RouterError as error:
-        return (f"the ledger could not keep the verifier's grade: {error}",)
-    return ()
 
 
 def _with_answer(fault: UsageError, reply: Reply | None, route: Route) -> UsageError:

@@ -15,7 +15,7 @@ from policies.types import Decision
 from router.catalog import Candidate
 from router.effects import Effect, Emit, Post
 from router.errors import LedgerError, RouterError
-from router.escalate import RIGHT, judged
+from router.escalate import RIGHT, judged, keep_grades
 from router.ledgers import Record, Reservation, Settlement
 from router.money import format_usd
 from router.responses import CachedReply, storable
@@ -56,6 +56,9 @@ def recalled(
         yield Post(reservation, settlement)
     except LedgerError as error:
         notes.append(f"the ledger could not note what was saved: {error}")
+    if grade is not None:
+        given = [(cached.candidate, grade)]
+        notes += yield from keep_grades(request.id, given, services.now())
     else:
         services.telemetry.saved(known[cached.candidate], cached.cost, request.tags)
     if request.stream:

@@ -138,7 +138,7 @@ def completed(
         ranking=tuple(decision.ranking),
         rejected={**obstacles, **rejected},
         escalation=tuple(decision.escalation),
-        propensities=dict(decision.propensities),
+        propensities={str(name): float(p) for name, p in decision.propensities.items()},
         steps=tuple(decision.steps),
     )
 

@@ -3,13 +3,15 @@
 import base64
 import json
 import zlib
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from learning import Learning
 
 from router import AsyncClient, Client, cascade, explore, recorded_prompts, utility
 from router.errors import AlreadyGradedError, RecordError, UnknownRequestError
-from router.packing import pack, unpack
+from router.packing import pack, packed, unpack
 
 PROMPTS = [r.prompt for r in recorded_prompts(source="zeroeval")[:40]]
 
@@ -50,15 +52,16 @@ def test_the_ledger_keeps_each_decision_once():
     with Client(ledger=":memory:", policy=policy, log_decisions=True) as client:
         routes = [client.chat.completions.create(ask(p)).route for p in PROMPTS]
         entries = list(client._core.ledger.entries())
-    assert len(entries) == len(routes)
+        kept = {name: unpack(text) for name, text in client._core.ledger.decisions()}
+    assert len(entries) == len(routes) == len(kept)
     for entry, route in zip(entries, routes, strict=True):
-        record = unpack(entry.record.decision)
+        record = kept[entry.record.request_id]
         assert record == route.record
         assert record.replays()
         assert entry.record.propensity == record.decision.propensity
         assert sum(record.decision.propensities.values()) == pytest.approx(1)
     assert {r.decision.propensity for r in routes} != {1.0}
-    texts = [json.dumps(unpack(e.record.decision).to_json()) for e in entries]
+    texts = [json.dumps(kept[r.request_id].to_json()) for r in routes]
     assert not any(p[:40] in t for p, t in zip(PROMPTS, texts, strict=True))
 
 
@@ -69,15 +72,39 @@ def test_an_escalated_request_logs_one_decision():
     ) as client:
         route = client.chat.completions.create(ask(PROMPTS[0])).route
         entries = list(client._core.ledger.entries())
+        kept = list(client._core.ledger.decisions())
     assert len(entries) == len(route.attempts) > 1
-    assert [bool(e.record.decision) for e in entries] == [True] + [False] * (len(entries) - 1)
+    assert [name for name, _ in kept] == [route.request_id]
 
 
 def test_nothing_is_logged_unless_asked_for():
     """By default rows are as small as before."""
     with Client(ledger=":memory:") as client:
         client.chat.completions.create(ask(PROMPTS[0]))
-        assert [e.record.decision for e in client._core.ledger.entries()] == [""]
+        assert list(client._core.ledger.decisions()) == []
+
+
+def test_a_decision_that_cannot_be_logged_costs_no_answer():
+    """A policy of one's own may answer with numbers that JSON lacks, or with anything."""
+
+    def odd(quotes, context):
+        found = utility("0.01")(quotes, context)
+        return replace(found, propensities={found.chosen: np.float32(0.7)})
+
+    with Client(ledger=":memory:", policy=odd, log_decisions=True) as client:
+        reply = client.chat.completions.create(ask(PROMPTS[0]))
+        ((_, text),) = client._core.ledger.decisions()
+    assert unpack(text).decision.propensity == float(np.float32(0.7))
+    assert reply.route.cost is not None
+    assert packed(Decided()) == ""
+
+
+class Decided:
+    """A route whose record cannot be made."""
+
+    @property
+    def record(self):
+        raise RuntimeError("no record")
 
 
 @pytest.mark.parametrize("cls", [Client, AsyncClient])
@@ -131,6 +158,64 @@ def test_a_grade_that_the_ledger_refuses_is_not_learned(monkeypatch):
     assert scorer.told == []
     client.feedback(request, 1.0)
     assert len(scorer.told) == 1
+
+
+def test_a_verified_answer_keeps_what_people_say_of_it():
+    """The scorer learned the verdict and learns no more; the ledger keeps both, and says so."""
+    with Client(ledger=":memory:", verify=lambda _: True) as client:
+        request = client.chat.completions.create(ask(PROMPTS[0])).route.request_id
+        with pytest.raises(AlreadyGradedError, match="by the verifier") as caught:
+            client.feedback(request, 0.0)
+        assert caught.value.__notes__ == ["The ledger has kept this grade beside it."]
+        with pytest.raises(AlreadyGradedError):
+            client.feedback(request, 0.5, by="ann")
+        with pytest.raises(AlreadyGradedError, match="by feedback in the ledger"):
+            client.feedback(request, 1.0)
+        kept = [(g.score, g.by) for g in client._core.ledger.grades()]
+    assert kept == [(1.0, "verifier"), (0.0, "feedback"), (0.5, "ann")]
+
+
+def test_a_grade_of_another_process_is_not_learned_differently(tmp_path):
+    """What the ledger has from elsewhere stands: this scorer does not learn another one."""
+    path, scorer = tmp_path / "ledger.sqlite3", Learning()
+    with Client(ledger=path, scorer=scorer) as here, Client(ledger=path) as there:
+        request = here.chat.completions.create(ask(PROMPTS[0])).route.request_id
+        there.feedback(request, 0.0)
+        with pytest.raises(AlreadyGradedError):
+            here.feedback(request, 1.0)
+    assert scorer.told == []
+
+
+def test_a_scorer_that_failed_can_try_again():
+    """The ledger has the grade from the first try; the second one learns."""
+
+    class Failing(Learning):
+        fails = True
+
+        def learn(self, *arguments, **named):
+            if self.fails:
+                raise RuntimeError("full")
+            super().learn(*arguments, **named)
+
+    scorer = Failing()
+    with Client(ledger=":memory:", scorer=scorer) as client:
+        request = client.chat.completions.create(ask(PROMPTS[0])).route.request_id
+        with pytest.raises(Exception, match="full"):
+            client.feedback(request, 1.0)
+        scorer.fails = False
+        client.feedback(request, 1.0)
+        assert len(list(client._core.ledger.grades())) == len(scorer.told) == 1
+
+
+def test_a_verdict_on_a_cached_answer_is_kept(tmp_path):
+    """A hit is judged as well, and its verdict is in the ledger."""
+    verdicts = iter([1.0, 0.9])
+    with Client(ledger=":memory:", cache=tmp_path, verify=lambda _: next(verdicts)) as client:
+        routes = [client.chat.completions.create(ask(PROMPTS[0])).route for _ in range(2)]
+        kept = [(g.request_id, g.candidate, g.score) for g in client._core.ledger.grades()]
+    assert kept == [
+        (r.request_id, r.candidate, g) for r, g in zip(routes, (1.0, 0.9), strict=True)
+    ]
 
 
 @pytest.mark.parametrize("by", ["", "x" * 41, "two\nlines", 7])

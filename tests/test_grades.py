@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from router.errors import UnknownRequestError
+from router.errors import InvalidRequestError, UnknownRequestError
 from router.ledgers import Grade, Record, Reservation, Settlement
+from router.ledgers.failing import store_failure
 from router.ledgers.lease import LeasedLedger
 from router.ledgers.outage import Outage
 from router.ledgers.sqlite import SQLiteLedger
@@ -107,6 +108,73 @@ def test_a_ledger_that_rides_out_outages_grades(tmp_path):
     assert ledger.grade([grade()]) == 1
     assert [g.by for g in ledger.grades()] == ["feedback"]
     ledger.close()
+
+
+def test_grades_in_an_outage_come_later(tmp_path, monkeypatch):
+    """What a store does not take now it takes when it answers; a refusal of its own stands."""
+    store, clock = SQLiteLedger(tmp_path / "o.sqlite3"), [0.0]
+    ledger = Outage(store, "allow", monotonic=lambda: clock[0])
+    book(ledger)
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "grade", lambda _: (_ for _ in ()).throw(store_failure("away")))
+        assert ledger.grade([grade()]) == 1
+        assert ledger.grade([grade(by="judge")]) == 1
+    assert list(ledger.grades()) == []
+    clock[0] += 60
+    assert ledger.grade([grade(by="label")]) == 1
+    assert [g.by for g in ledger.grades()] == ["feedback", "judge", "label"]
+    with pytest.raises(UnknownRequestError):
+        ledger.grade([grade("nobody")])
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"score": 1.5},
+        {"score": -0.1},
+        {"score": float("nan")},
+        {"score": None},
+        {"score": "high"},
+        {"by": ""},
+        {"by": "x" * 41},
+        {"request_id": 7},
+        {"candidate": None},
+        {"at": datetime(2026, 11, 22)},
+    ],
+    ids=str,
+)
+def test_what_is_no_grade_is_refused_before_it_reaches_a_store(wrong):
+    """A typed error says what was expected."""
+    fields = {"request_id": "r", "candidate": "", "score": 1, "by": "label", "at": NOW}
+    with pytest.raises(InvalidRequestError, match="expected"):
+        Grade(**(fields | wrong))
+
+
+def test_grades_may_come_from_a_generator(ledger):
+    """Any iterable will do."""
+    book(ledger)
+    assert ledger.grade(grade(by=by) for by in ("a", "b")) == 2
+
+
+def test_decisions_are_read_by_themselves(ledger):
+    """Request ids with what was packed, of those that have it, between instants."""
+    record = Record(request_id="r", candidate="c", model="m", mode="", host="h", policy="p")
+    for name, decision in (("a", ""), ("b", "packed"), ("c/d", "other")):
+        ledger.reserve(
+            Reservation(
+                id=f"{name}/0",
+                at=NOW if name == "b" else NOW + timedelta(hours=1),
+                lease_until=NOW + timedelta(days=1),
+                amount=0,
+                holds=(),
+                record=record,
+                decision=decision,
+            )
+        )
+    assert sorted(ledger.decisions()) == [("b", "packed"), ("c/d", "other")]
+    assert list(ledger.decisions(since=NOW + timedelta(minutes=1))) == [("c/d", "other")]
+    assert list(ledger.decisions(until=NOW + timedelta(minutes=1))) == [("b", "packed")]
 
 
 def test_grades_are_never_changed_or_deleted(tmp_path):

@@ -36,6 +36,8 @@ globals().update(
         without={
             "test_a_leased_ledger_grades_what_it_has_not_written_yet",
             "test_a_ledger_that_rides_out_outages_grades",
+            "test_grades_in_an_outage_come_later",
+            "test_what_is_no_grade_is_refused_before_it_reaches_a_store",
             "test_grades_are_never_changed_or_deleted",
         },
     )
@@ -105,7 +107,7 @@ def test_a_sweep_of_many(ledger, schema, monkeypatch):
 
 def test_entries_come_in_pages(ledger, monkeypatch):
     """However many entries there are, all come, each once and in order, from where one asked."""
-    monkeypatch.setattr("router.ledgers.postgres._PAGE", 3)
+    monkeypatch.setattr("router.ledgers._postgres.reading._PAGE", 3)
     for i in range(9):
         end = settlement(i)
         ledger.post(reservation(f"r{i}", 0, at=NOW), end)

@@ -9,7 +9,7 @@ from by_hand import CATALOG, LARGE, NOW, SMALL, ask, finish
 from keeping import kept_reply
 
 from router.completion import chunk_from, completion_from
-from router.effects import Emit, Post, Verify
+from router.effects import Emit, Graded, Post, Verify
 from router.errors import LedgerError, UnknownModelError
 from router.ledgers import Reservation, Settlement
 from router.recall import chunks_of, kept, recalled
@@ -143,7 +143,10 @@ def test_a_verifier_judges_a_kept_answer_too(services):
     line = hit(checked)
     next(line)
     assert isinstance(line.send(0.75), Post)
-    assert finish(line, None)[1].verified == 0.75
+    graded = line.send(None)
+    assert isinstance(graded, Graded)
+    assert [(g.candidate, g.score, g.by) for g in graded.grades] == [(SMALL, 0.75, "verifier")]
+    assert finish(line, 1)[1].verified == 0.75
 
 
 @pytest.mark.parametrize("verdict", [ValueError("secret prompt"), "yes"])

@@ -9,9 +9,11 @@ from typing import Literal, TypeAlias
 
 from router.budgets.budget import Unit
 from router.budgets.holds import Hold
+from router.errors import InvalidRequestError
 from router.types import Cost, Usage
 
 EntryKind: TypeAlias = Literal["settle", "release", "expire", "correct"]
+_LONGEST_BY = 40
 LEASE = "lease"
 """What the record of a slab has for a policy: it is no call of anybody's."""
 AdjustmentKind: TypeAlias = Literal["top_up", "freeze", "unfreeze", "transfer"]
@@ -24,8 +26,6 @@ class Record:
     `propensity` is the chance that the policy had to choose this candidate. So many tokens as
     `forecast_cache_read_tokens` were expected from the host's cache, and `cache_lost_tokens` more
     but for `cache_lost_to`, a cause of `router.prompts.causes`, "" where there is none.
-    `decision` is the packed decision record (`router.packing`) of a request's first attempt, where
-    the client logs them.
     """
 
     request_id: str
@@ -44,7 +44,6 @@ class Record:
     forecast_cache_read_tokens: int = 0
     cache_lost_tokens: int = 0
     cache_lost_to: str = ""
-    decision: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +52,8 @@ class Reservation:
 
     `amount` (pico-dollars) and `tokens` are what the call is charged if its outcome is lost; each
     hold has what is set aside in it. A `slab` is no call but a part of one account that a process
-    may spend from without asking: see `router.ledgers.lease`.
+    may spend from without asking: see `router.ledgers.lease`. `decision` is the packed decision
+    record (`router.packing`) of a request's first attempt, where the client logs them.
     """
 
     id: str
@@ -64,6 +64,7 @@ class Reservation:
     record: Record
     tokens: int = 0
     slab: bool = False
+    decision: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +162,10 @@ class Grade:
     `candidate` is who gave the answer, "" for the one that the request was served with. `by` is
     "feedback", "verifier", "judge", "label" or a word of your own. A request has one grade of each
     candidate by each: the first stays.
+
+    Raises:
+        InvalidRequestError: the score is not from 0 to 1, `by` no word of at most 40 letters, a
+            name no text, or the instant has no offset.
     """
 
     request_id: str
@@ -168,3 +173,23 @@ class Grade:
     score: float
     by: str
     at: datetime
+
+    def __post_init__(self) -> None:
+        score = self.score
+        if not (isinstance(score, (int, float)) or hasattr(score, "__float__")):
+            raise _refused("score", "a number from 0 to 1", score)
+        if not 0 <= float(score) <= 1:
+            raise _refused("score", "a number from 0 to 1", score)
+        for name in ("request_id", "candidate"):
+            if not isinstance(getattr(self, name), str):
+                raise _refused(name, "a text", getattr(self, name))
+        by = self.by
+        if not (isinstance(by, str) and 0 < len(by) <= _LONGEST_BY and by.isprintable()):
+            expected = f"a word such as 'feedback', at most {_LONGEST_BY} letters"
+            raise _refused("by", expected, by)
+        if not isinstance(self.at, datetime) or self.at.tzinfo is None:
+            raise _refused("at", "an aware instant", self.at)
+
+
+def _refused(name: str, expected: str, got: object) -> InvalidRequestError:
+    return InvalidRequestError(f"{name}: expected {expected}, got {got!r}", param=name)

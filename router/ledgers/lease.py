@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -200,10 +200,17 @@ class LeasedLedger:
         """Changes of budgets with since <= at < until, oldest first."""
         return self.store.adjustments(since=since, until=until)
 
-    def grade(self, grades: Sequence[Grade]) -> int:
+    def grade(self, grades: Iterable[Grade]) -> int:
         """Keep grades of answers, all or none; see `Ledger.grade`."""
         self.flush()  # it may be of a call that is here only
         return self.store.grade(grades)
+
+    def decisions(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[tuple[str, str]]:
+        """Request ids with their packed decision records; see `Ledger.decisions`."""
+        self.flush()
+        return self.store.decisions(since=since, until=until)
 
     def grades(
         self, *, since: datetime | None = None, until: datetime | None = None

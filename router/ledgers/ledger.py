@@ -7,7 +7,7 @@ The rules are in `router.ledgers.books`; a store keeps the rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -59,7 +59,14 @@ class Ledger(Protocol):
     ) -> Iterator[Adjustment]:
         """Changes of budgets with since <= at < until, oldest first."""
 
-    def grade(self, grades: Sequence[Grade]) -> int:
+    def decisions(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[tuple[str, str]]:
+        """Request ids with their packed decision records (`router.packing`), of those that were
+        reserved in since <= at < until by clients with `log_decisions`.
+        """
+
+    def grade(self, grades: Iterable[Grade]) -> int:
         """Keep grades of answers, all or none; how many of them are new.
 
         Raises:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from router.budgets.holds import Balance, Hold
-from router.errors import LedgerError
+from router.errors import LedgerError, UnknownRequestError
 from router.ledgers._lease.background import keep
 from router.ledgers._lease.till import charged, entry_of
 from router.ledgers.backlog import Backlog
 from router.ledgers.entries import Adjustment, Entry, Grade, Reservation, Settlement
 from router.ledgers.failing import is_outage, store_failure
+from router.ledgers.late_grades import LateGrades
 from router.ledgers.ledger import Ledger
 from router.types import Cost, Usage
 
@@ -60,6 +61,7 @@ class Outage:
         local = self._mode == "local-lease"
         self._backlog = Backlog(self.ledger, self._stem, self._monotonic, quiet=local)
         self._lock = threading.Lock()
+        self._late = LateGrades(self.ledger, self._most)
         self._open: OrderedDict[str, Reservation] = OrderedDict()
         self._told: OrderedDict[tuple[str, datetime], Balance] = OrderedDict()
 
@@ -212,10 +214,27 @@ class Outage:
         """Changes of budgets with since <= at < until, oldest first."""
         return self.ledger.adjustments(since=since, until=until)
 
-    def grade(self, grades: Sequence[Grade]) -> int:
-        """Keep grades of answers, all or none; see `Ledger.grade`."""
+    def grade(self, grades: Iterable[Grade]) -> int:
+        """Keep grades, now or when the store answers, and then as new; see `Ledger.grade`."""
+        found = tuple(grades)
         self._backlog.post_some()
-        return self.ledger.grade(grades)
+        try:
+            self._late.post()
+            return self.ledger.grade(found)
+        except UnknownRequestError:
+            if not self._backlog:  # else it may be of a call that the store does not have yet
+                raise
+        except LedgerError as error:
+            if not is_outage(error):
+                raise
+        self._late.keep(found)
+        return len(found)
+
+    def decisions(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[tuple[str, str]]:
+        """Request ids with their packed decision records; see `Ledger.decisions`."""
+        return self.ledger.decisions(since=since, until=until)
 
     def grades(
         self, *, since: datetime | None = None, until: datetime | None = None
@@ -241,6 +260,7 @@ class Outage:
         """
         try:
             self._backlog.close()
+            self._late.post()
         finally:
             if self._owns:
                 self.ledger.close()

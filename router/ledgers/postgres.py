@@ -12,7 +12,7 @@ charged in full until its settlement corrects that, so nothing is ever overspent
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -22,7 +22,7 @@ from router.budgets.holds import Balance, Hold
 from router.errors import ConfigError, CorruptLedgerError, RouterError
 from router.ledgers import books
 from router.ledgers import slabs as slab_rules
-from router.ledgers._sqlite.rows import adjustment_from, entry_from, grade_from, micros
+from router.ledgers._sqlite.rows import micros
 from router.ledgers.combine import Combiner, Operation
 from router.ledgers.entries import Adjustment, Entry, Grade, Reservation, Settlement
 from router.ledgers.failing import store_failure
@@ -33,6 +33,7 @@ try:
     from router.ledgers._postgres.load import Session, begin, look
     from router.ledgers._postgres.needs import Memory, Needs, Task
     from router.ledgers._postgres.patience import CLASHES, OUTAGES, Patience
+    from router.ledgers._postgres.reading import Reading
     from router.ledgers._postgres.statements import statements
 except ImportError as error:
     raise ConfigError(
@@ -46,11 +47,9 @@ _SWEEP_EVERY = timedelta(seconds=5)
 _TRIES = 10
 _SWEPT = 256
 """Reservations expired in one transaction."""
-_PAGE = 2000
-"""Entries read at a time."""
 
 
-class PostgresLedger:
+class PostgresLedger(Reading):
     """A ledger in the schema `schema` of the database of `conninfo`, a URL or libpq's key words.
 
     The schema is created and migrated at first use. A server that was reached before is waited
@@ -174,12 +173,12 @@ class PostgresLedger:
         )
         return first
 
-    def grade(self, grades: Sequence[Grade]) -> int:
+    def grade(self, grades: Iterable[Grade]) -> int:
         """Keep grades of answers, all or none; see `Ledger.grade`."""
-        if not grades:
+        caller, found = uuid4().hex, tuple(grades)
+        if not found:
             return 0
-        caller = uuid4().hex
-        new: int = self._submit(Task(lambda rows: rows.grade(grades, caller)))
+        new: int = self._submit(Task(lambda rows: rows.grade(found, caller)))
         return new
 
     def balances(self, holds: Sequence[Hold]) -> list[Balance]:
@@ -191,26 +190,6 @@ class PostgresLedger:
             return [books.balance_of(rows, hold) for hold in holds]
 
         return self._read(read)
-
-    def entries(
-        self, *, since: datetime | None = None, until: datetime | None = None
-    ) -> Iterator[Entry]:
-        """Entries with since <= at < until that are there now, oldest first, page by page."""
-        span = _span(since, until)
-        ((first, last),) = self._ask("entries_span", span)
-        return self._pages(first, last, span)
-
-    def adjustments(
-        self, *, since: datetime | None = None, until: datetime | None = None
-    ) -> Iterator[Adjustment]:
-        """Changes of budgets with since <= at < until, oldest first."""
-        return map(adjustment_from, self._ask("adjustments", _span(since, until)))
-
-    def grades(
-        self, *, since: datetime | None = None, until: datetime | None = None
-    ) -> Iterator[Grade]:
-        """Grades with since <= at < until, in the order in which they were given."""
-        return map(grade_from, self._ask("grades", _span(since, until)))
 
     def check(self) -> None:
         """Compare the running totals with the entries, in one snapshot.
@@ -290,13 +269,6 @@ class PostgresLedger:
                     return results
         raise store_failure(f"ledger {self.place}: its rows change faster than they can be locked")
 
-    def _pages(self, first: int | None, last: int | None, span: list[int]) -> Iterator[Entry]:
-        while first is not None and last is not None and first <= last:
-            rows = self._ask("entries", [first, last, *span, _PAGE])
-            for row in rows:
-                yield entry_from(row[:-1])
-            first = rows[-1][-1] + 1 if len(rows) == _PAGE else None
-
     def _ask(self, name: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         return self._read(lambda session: session.ask(name, values))
 
@@ -318,7 +290,3 @@ def _result(task: Operation[PostgresBooks], rows: PostgresBooks) -> Any:
         return task(rows)
     except RouterError as error:
         return error
-
-
-def _span(since: datetime | None, until: datetime | None) -> list[int]:
-    return [micros(since) if since else -(2**63), micros(until) if until else 2**63 - 1]

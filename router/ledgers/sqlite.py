@@ -10,7 +10,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,16 +24,8 @@ from router.ledgers import books
 from router.ledgers import slabs as slab_rules
 from router.ledgers._sqlite.books import Opened, SQLiteBooks
 from router.ledgers._sqlite.connect import BUSY_SECONDS, RESTORE, is_busy, open_file
-from router.ledgers._sqlite.rows import (
-    ADJUSTMENT_SELECT,
-    ENTRY_SELECT,
-    GRADE_SELECT,
-    WRONG_ACCOUNTS,
-    adjustment_from,
-    entry_from,
-    grade_from,
-    micros,
-)
+from router.ledgers._sqlite.reading import Reading
+from router.ledgers._sqlite.rows import WRONG_ACCOUNTS
 from router.ledgers.combine import Combiner, Operation
 from router.ledgers.entries import Adjustment, Entry, Grade, Reservation, Settlement
 
@@ -51,7 +43,7 @@ class _Task:
         return self.run(rows)
 
 
-class SQLiteLedger:
+class SQLiteLedger(Reading):
     """A ledger in the file `path` (created with its directory), or in memory for `":memory:"`.
 
     Raises:
@@ -142,9 +134,10 @@ class SQLiteLedger:
         )
         return first
 
-    def grade(self, grades: Sequence[Grade]) -> int:
+    def grade(self, grades: Iterable[Grade]) -> int:
         """Keep grades of answers, all or none; see `Ledger.grade`."""
-        new: int = self._submit(lambda rows: rows.grade(grades))
+        found = tuple(grades)
+        new: int = self._submit(lambda rows: rows.grade(found))
         return new
 
     def balances(self, holds: Sequence[Hold]) -> list[Balance]:
@@ -155,31 +148,6 @@ class SQLiteLedger:
             return [books.balance_of(rows, hold) for hold in holds]
 
         return self._read(read)
-
-    def entries(
-        self, *, since: datetime | None = None, until: datetime | None = None
-    ) -> Iterator[Entry]:
-        """Entries with since <= at < until, oldest first."""
-        rows = self._between(
-            f"{ENTRY_SELECT} WHERE e.at >= ? AND e.at < ? ORDER BY e.seq", since, until
-        )
-        return iter([entry_from(row) for row in rows])
-
-    def adjustments(
-        self, *, since: datetime | None = None, until: datetime | None = None
-    ) -> Iterator[Adjustment]:
-        """Changes of budgets with since <= at < until, oldest first."""
-        rows = self._between(
-            f"{ADJUSTMENT_SELECT} WHERE at >= ? AND at < ? ORDER BY seq", since, until
-        )
-        return iter([adjustment_from(row) for row in rows])
-
-    def grades(
-        self, *, since: datetime | None = None, until: datetime | None = None
-    ) -> Iterator[Grade]:
-        """Grades with since <= at < until, in the order in which they were given."""
-        select = f"{GRADE_SELECT} WHERE at >= ? AND at < ? ORDER BY seq"
-        return map(grade_from, self._between(select, since, until))
 
     def check(self) -> None:
         """Read the whole file and compare the running totals with the entries.
@@ -252,13 +220,6 @@ class SQLiteLedger:
                 raise
             rows.committed()
         return results
-
-    def _between(
-        self, select: str, since: datetime | None, until: datetime | None
-    ) -> list[tuple[Any, ...]]:
-        low = micros(since) if since else -(2**63)
-        high = micros(until) if until else 2**63 - 1
-        return self._read(lambda db: db.execute(select, (low, high)).fetchall())
 
     def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
         """Read what is committed, beside whoever writes."""

@@ -18,6 +18,8 @@ from router.tuning.traffic import Logged, Traffic
 GRADES = ("label", "*", "feedback", "verifier", "judge")
 """Whose grade counts, the first there is; "*" is any other word."""
 _CACHED = "cached"
+_LONGEST = timedelta(days=2)
+"""More than a request takes, patience included."""
 
 
 @dataclass(slots=True)
@@ -26,6 +28,7 @@ class _Request:
 
     entries: list[Entry] = field(default_factory=list)
     grades: list[Grade] = field(default_factory=list)
+    decision: str = ""
 
 
 def from_ledger(
@@ -48,6 +51,11 @@ def from_ledger(
         requests = defaultdict(
             _Request, {k: r for k, r in requests.items() if r.entries[0].at < until}
         )
+    # A request is reserved before its first line is written.
+    reserved = None if since is None else since - _LONGEST
+    for request_id, packed in ledger.decisions(since=reserved):
+        if request_id in requests:
+            requests[request_id].decision = packed
     for grade in ledger.grades(since=since):
         if grade.request_id in requests:
             requests[grade.request_id].grades.append(grade)
@@ -68,11 +76,10 @@ def _logged(
     request_id: str, request: _Request, by: Sequence[str], counted: Counter[str]
 ) -> Logged | None:
     first = min(request.entries, key=lambda entry: entry.at - timedelta(seconds=entry.seconds))
-    packed = [e.record.decision for e in request.entries if e.record.decision]
     record: DecisionRecord | None = None
-    if packed:
+    if request.decision:
         try:
-            record = unpack(packed[0])
+            record = unpack(request.decision)
         except RecordError:
             counted["unreadable"] += 1
     else:

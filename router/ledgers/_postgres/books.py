@@ -108,7 +108,8 @@ class PostgresBooks:
         self._known[known.id] = known
         rows, lease = self._rows, micros(reservation.lease_until)
         at, record = micros(reservation.at), record_text(known.record)
-        rows["add"].append((known.id, at, lease, known.amount, record, known.tokens))
+        decision = reservation.decision or None
+        rows["add"].append((known.id, at, lease, known.amount, record, known.tokens, decision))
         for part in known.parts:
             start = micros(part.window_start)
             rows["hold"].append((known.id, part.key, start, part.unit, part.amount))

@@ -100,9 +100,10 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TRIGGER adjustments_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON {s}.adjustments
         FOR EACH STATEMENT EXECUTE FUNCTION {s}.refuse_change();
     """,
-    # 2: the price row that was billed; grades
+    # 2: the price row that was billed, decisions, grades
     """
     ALTER TABLE {s}.entries ADD COLUMN rates_id text;
+    ALTER TABLE {s}.reservations ADD COLUMN decision text;
     CREATE TABLE {s}.grades (
         seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         request_id text COLLATE "C" NOT NULL,

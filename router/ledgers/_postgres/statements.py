@@ -66,8 +66,8 @@ _TEXTS = {
     # What it writes.
     "add": _insert(
         "reservations",
-        "id, at, lease_until, amount, record, tokens",
-        "text bigint bigint bigint text bigint",
+        "id, at, lease_until, amount, record, tokens, decision",
+        "text bigint bigint bigint text bigint text",
     ),
     "hold": _insert(
         "holds", "reservation_id, key, window_start, unit, amount", "text text bigint text bigint"
@@ -104,6 +104,10 @@ _TEXTS = {
     "adjustments": (
         f"SELECT {ADJUSTMENT_COLUMNS} FROM {{s}}.adjustments WHERE at >= %s AND at < %s "
         "ORDER BY seq"
+    ),
+    "decisions": (
+        "SELECT id, decision FROM {s}.reservations "
+        "WHERE decision IS NOT NULL AND at >= %s AND at < %s"
     ),
     "grades": f"SELECT {GRADE_COLUMNS} FROM {{s}}.grades WHERE at >= %s AND at < %s ORDER BY seq",
     "wrong": """

@@ -33,8 +33,9 @@ from router.ledgers.entries import Adjustment, Entry, Grade, Reservation
 from router.ledgers.view import Account, Known, Part
 
 _REMEMBERED = 4096
+_RESERVED = "id, at, lease_until, amount, record, tokens, decision"
 _WRITES = (
-    "INSERT INTO reservations (id, at, lease_until, amount, record, tokens) VALUES (?,?,?,?,?,?)",
+    f"INSERT INTO reservations ({_RESERVED}) VALUES (?,?,?,?,?,?,?)",
     "INSERT INTO holds (reservation_id, key, window_start, unit, amount) VALUES (?,?,?,?,?)",
     "INSERT INTO open_reservations VALUES (?, ?)",
     "INSERT INTO slabs (id) VALUES (?)",
@@ -157,6 +158,7 @@ class SQLiteBooks:
                 known.amount,
                 record_text(known.record),
                 known.tokens,
+                reservation.decision or None,
             )
         )
         for part in known.parts:

@@ -12,7 +12,7 @@ from router.types import Usage
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-_LATER = ("forecast_cache_read_tokens", "cache_lost_tokens", "cache_lost_to", "decision")
+_LATER = ("forecast_cache_read_tokens", "cache_lost_tokens", "cache_lost_to")
 """Fields of a record that older rows lack; 0 and "" are left out."""
 
 ENTRY_COLUMNS = (
@@ -26,6 +26,9 @@ ENTRY_SELECT = (
 )
 ADJUSTMENT_COLUMNS = "id, kind, at, key, window_start, unit, amount, by_whom, why, budget"
 ADJUSTMENT_SELECT = f"SELECT {ADJUSTMENT_COLUMNS} FROM adjustments"
+DECISIONS = (
+    "SELECT id, decision FROM reservations WHERE decision IS NOT NULL AND at >= ? AND at < ?"
+)
 GRADE_COLUMNS = "request_id, candidate, score, by_whom, at"
 GRADE_SELECT = f"SELECT {GRADE_COLUMNS} FROM grades"
 

@@ -103,9 +103,10 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TRIGGER adjustments_are_not_deleted BEFORE DELETE ON adjustments
         BEGIN SELECT RAISE(ABORT, 'ledger entries are never deleted'); END;
     """,
-    # 3: the price row that was billed; grades
+    # 3: the price row that was billed, decisions, grades
     """
     ALTER TABLE entries ADD COLUMN rates_id TEXT;
+    ALTER TABLE reservations ADD COLUMN decision TEXT;
     CREATE TABLE grades (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
         request_id TEXT NOT NULL,
