@@ -41,7 +41,14 @@ if TYPE_CHECKING:
         to_spec,
         utility,
     )
-    from router.bills import Reconciliation, Repriced, reconcile, reprice
+    from router.bills import (
+        Reconciliation,
+        Repriced,
+        Tolerance,
+        read_invoice,
+        reconcile,
+        reprice,
+    )
     from router.budgets import Budget, load_budgets
     from router.budgets.warning import BudgetWarning
     from router.catalog import Candidate, Catalog, Rates
@@ -114,7 +121,7 @@ _HOMES = {
     "classifiers.prompt": "Prompt",
     "classifiers.scores": "Quantiles Score",
     "policies": _POLICIES,
-    "router.bills": "Reconciliation Repriced reconcile reprice",
+    "router.bills": "Reconciliation Repriced Tolerance read_invoice reconcile reprice",
     "router.budgets": "Budget load_budgets",
     "router.ledgers": "Adjustment Grade",
     "router.ledgers.lease": "LeasedLedger",
@@ -200,6 +207,7 @@ __all__ = [
     "Score",
     "ScorerError",
     "ServerError",
+    "Tolerance",
     "UnknownHostError",
     "UnknownModelError",
     "UnknownRequestError",
@@ -220,6 +228,7 @@ __all__ = [
     "load_policy",
     "pacing",
     "presets",
+    "read_invoice",
     "reconcile",
     "recorded_prompts",
     "reprice",

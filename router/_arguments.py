@@ -91,7 +91,7 @@ class ClientArguments(TypedDict, total=False):
     None by default."""
     log_decisions: bool
     """Keep each decision with all it rests on (no prompt) in the ledger, which `router.tuning`
-    needs: about 2 kB a request. False by default."""
+    needs: about 4 kB a request in a file. False by default."""
     engine: Any
     """A `vllm.LLM` in this process: the host "engine", beside those over HTTP."""
     now: Callable[[], datetime]

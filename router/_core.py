@@ -131,6 +131,7 @@ class Core:
         self._log_decisions = bool(log_decisions)
         check_names(metric_tags=metric_tags, span_tags=span_tags, baggage=baggage)
         self._baggage = tuple(baggage)
+        self._scoped = frozenset(name for budget in self.budgets for name in budget.scope)
         self._telemetry = Telemetry(
             metric_tags,
             span_tags=span_tags,
@@ -249,7 +250,7 @@ class Core:
         return request_from(
             messages,
             arguments,
-            tags={**tags_carried(self._baggage), **self.tags},
+            tags={**tags_carried(self._baggage, self._scoped), **self.tags},
             timeout=self.timeout,
             max_retries=self.max_retries,
         )

@@ -165,23 +165,24 @@ def attempt(
             )
             end = Settle(reservation.id, settlement)
         try:
-            yield end
+            try:
+                yield end
+            finally:  # interrupted, too: the ledger settles all the same
+                services.telemetry.end(
+                    observed,
+                    seconds=seconds,
+                    usage=lost,
+                    cost=spent,
+                    outcome=outcome,
+                    first_chunk=stream.first if request.stream else None,
+                    texts=stream.said if request.stream else (),
+                )
+            yield from watch(holds, services)
         except LedgerError as failed:
             # What ended the call is told, not this: the reservation stands until it is swept.
             note = f"the ledger could not settle, so the reservation stands: {failed}"
             error.add_note(note)
             stream.notes += (note,)
-        finally:  # interrupted, too: the ledger settles all the same
-            services.telemetry.end(
-                observed,
-                seconds=seconds,
-                usage=lost,
-                cost=spent,
-                outcome=outcome,
-                first_chunk=stream.first if request.stream else None,
-                texts=stream.said if request.stream else (),
-            )
-        yield from watch(holds, services)
         raise
     seconds = services.monotonic() - began
     came = stream if request.stream else reply

@@ -15,6 +15,7 @@ from router.types import Request
 
 if TYPE_CHECKING:
     from router.catalog import Candidate, Catalog
+    from router.ledgers import Ledger
     from router.responses import ResponseCache
     from router.scoring import Scorer
     from router.transports.vllm import State
@@ -30,6 +31,11 @@ class BaseClient(Reporting):
     def catalog(self) -> Catalog:
         """The catalogue in use."""
         return self._core.catalog
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger in use, opened if it was not."""
+        return self._core.ledger
 
     @property
     def scorer(self) -> Scorer:

@@ -165,7 +165,7 @@ class Horizon:
 
 def billed(
     catalog: Catalog,
-    candidate: Candidate,
+    candidate: Candidate | str,
     *,
     began: datetime,
     ended: datetime,
@@ -174,7 +174,8 @@ def billed(
     service_tier: str = "",
     unpriced: Unpriced = None,
 ) -> Rates | None:
-    """The rates that a finished call is charged at; None where no price is known.
+    """The rates that a finished call of a candidate, or an endpoint's name, is charged at; None
+    where no price is known.
 
     Those of its end, or of its start where the schedule says so or none hold any more. DeepSeek,
     2025: "the completion timestamp of each request determines its pricing tier". `until` is its

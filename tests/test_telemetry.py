@@ -16,7 +16,8 @@ def test_one_span_has_forecast_and_actual(observed):
     """A call is one client span with the forecast and the actual cost side by side."""
     answer = reply(ANSWER, input_tokens=1000, cache_read_tokens=640, output_tokens=200)
     settings = {"tags": {"team": "search", "user": "ann", "plan": "pro"}}
-    with client_of(answer, metric_tags=["team"], span_tags=["user"], **settings) as client:
+    settings |= {"metric_tags": ["team"], "span_tags": ["user"], "budgets": "1"}
+    with client_of(answer, **settings) as client:
         made = ask(client, max_tokens=500)
         (entry,) = client._core.ledger.entries()
     (span,) = observed.spans
@@ -178,6 +179,18 @@ def test_an_unknown_price_is_no_amount(observed):
     for name in ("centroute.spend", "gen_ai.client.operation.cost", "centroute.forecast.error"):
         assert name not in found
     assert sum(observed.values("centroute.attempts").values()) == 1
+
+
+def test_an_answer_kept_without_a_price_has_its_labels(observed, tmp_path):
+    """Nobody knows what it saved; who answered is known, also to a client that never called."""
+    for _ in range(2):
+        with unpriced(reply(ANSWER), cache=tmp_path) as client:
+            ask(client, model="free@h")
+    called, kept = observed.points()["centroute.overhead"]
+    assert kept.attributes["centroute.policy"] == "cache"
+    for label in ("gen_ai.provider.name", "gen_ai.request.model", "centroute.candidate"):
+        assert kept.attributes[label] == called.attributes[label] != ""
+    assert "centroute.saved" not in observed.points()
 
 
 def test_a_price_that_stands_for_an_unknown_one_is_estimated(observed):

@@ -10,6 +10,7 @@ from opentelemetry import baggage, context
 
 from router import AsyncClient, Budget, BudgetExceededError
 from router.errors import InvalidRequestError
+from router.telemetry.baggage import tags_carried
 from router.testing import AsyncMockTransport, reply
 
 ASK = [{"role": "user", "content": "Hi"}]
@@ -80,10 +81,32 @@ def test_budgets_and_labels_see_them(observed, carried):
 def test_a_value_that_is_no_tag_is_the_requests_error(carried, value):
     """Dropping it would let the call past the budget that it is scoped by; nothing is sent."""
     carried(team=value)
-    with client_of(reply(ANSWER), baggage=["team"]) as client:
+    scoped = [Budget("1", "day", {"team": "*"})]
+    with client_of(reply(ANSWER), baggage=["team"], budgets=scoped) as client:
         with pytest.raises(InvalidRequestError, match="tags"):
             ask(client)
         assert tags_of(client) == []
+
+
+@pytest.mark.parametrize("value", ["a\nb", "x" * 300, 7, "\ud800"])
+def test_a_strangers_value_that_is_no_tag_is_left_out(carried, caplog, monkeypatch, value):
+    """Whoever calls a service cannot make its requests fail; it is said once, and not what."""
+    monkeypatch.setattr("router.telemetry.baggage._warned", set())
+    carried(team=value, feature="chat", tenant="")
+    for _ in range(3):
+        found = tags_carried(["team", "feature", "tenant", "absent"], scoped=["tenant"])
+        assert found == {"feature": "chat", "tenant": ""}
+    (warning,) = caplog.records
+    assert "team" in warning.getMessage()
+    assert repr(value) not in warning.getMessage()
+
+
+@pytest.mark.parametrize("scoped", [None, ["team"]])
+def test_what_a_budget_is_scoped_by_is_not_left_out(carried, caplog, scoped):
+    """Without it the request would not count against that budget: it is to be refused."""
+    carried(team="x" * 300, feature="chat")
+    assert tags_carried(["team", "feature"], scoped) == {"team": "x" * 300, "feature": "chat"}
+    assert caplog.records == []
 
 
 async def test_each_task_has_its_own():
@@ -121,3 +144,12 @@ def test_batches_carry_them(carried):
     with client_of(reply(ANSWER), reply(ANSWER), baggage=["team"]) as client:
         client.batch([ASK, ASK], model=MODEL)
         assert tags_of(client) == [{"team": "search"}] * 2
+
+
+def test_requests_do_not_fail_for_a_strangers_baggage(carried):
+    """Where no budget is scoped by it."""
+    carried(team="x" * 300, feature="chat")
+    budgets = [Budget("1", "day", {"feature": "*"})]
+    with client_of(reply(ANSWER), baggage=["team", "feature"], budgets=budgets) as client:
+        ask(client)
+        assert tags_of(client) == [{"feature": "chat"}]

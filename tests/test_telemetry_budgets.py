@@ -53,13 +53,19 @@ def test_a_budget_of_whoever_is_called(observed):
         assert set(shown(observed, "spent")) == {("each [host=deepinfra]", "usd")}
 
 
-def test_accounts_are_bounded():
-    """However many teams there are."""
+def test_accounts_are_bounded(caplog):
+    """However many teams there are; it is said once that not all are shown, and not which."""
     budget = Budget("5", "day", {"team": "*"})
     found = BudgetGauges([budget], {}, lambda: None, FakeClock(), metric_tags=["team"])
+    for i in range(MOST):
+        found.met({"team": f"t{i}"})
+    assert caplog.records == []
     for i in range(MOST * 3):
         found.met({"team": f"t{i}"})
     assert len(found._met) == MOST
+    (warning,) = caplog.records
+    assert "100 are shown" in warning.getMessage()
+    assert "t1" not in warning.getMessage()
 
 
 class Slow(SQLiteLedger):
@@ -103,8 +109,8 @@ def test_a_ledger_that_hangs_does_not_hold_up_a_collection(slow, monkeypatch):
     assert [t.name for t in threading.enumerate()].count(gauges.THREAD) == 1
     slow.go.set()
     assert found._reading.done.wait(30)
-    (state,) = found.read()
-    assert state.limit == 5
+    (line,) = found.read()
+    assert line.state.limit == 5
 
 
 def test_the_ledger_is_read_seldom_and_old_figures_end(slow):
@@ -135,10 +141,10 @@ def test_a_failing_ledger_costs_a_warning(observed, caplog):
 
 def test_several_clients_of_a_process(observed):
     """Each shows its own; of an account that two have, one figure."""
-    shared = [Budget("5", name="shared")]
+    shared, ledger = [Budget("5", name="shared")], SQLiteLedger(":memory:")
     with (
-        client_of(TOLD, budgets=[*shared, Budget("1", name="one")]) as one,
-        client_of(TOLD, budgets=[*shared, Budget("2", name="two")]) as two,
+        client_of(TOLD, budgets=[*shared, Budget("1", name="one")], ledger=ledger) as one,
+        client_of(TOLD, budgets=[*shared, Budget("2", name="two")], ledger=ledger) as two,
     ):
         ask(one)
         ask(two)

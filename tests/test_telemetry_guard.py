@@ -35,11 +35,32 @@ def test_two_clients_share_the_bound(observed):
 
 def test_sets_of_values_are_bounded_too():
     """Two labels of 30 values have 900 sets: beyond the most, both are other."""
-    guard = Guard(most=50, together=100)
-    found = [guard.values({"a": str(i), "b": str(j)}) for i in range(30) for j in range(30)]
+    guard = Guard(most=50)
+
+    def fit(a, b):
+        return guard.fit("", {"a": a, "b": b}, [((), 100)])
+
+    found = [fit(str(i), str(j)) for i in range(30) for j in range(30)]
     assert len({tuple(each.values()) for each in found}) == 101
     assert found[-1] == {"a": OTHER, "b": OTHER}
-    assert guard.values({"a": "0", "b": "0"}) == {"a": "0", "b": "0"}
+    assert fit("0", "0") == {"a": "0", "b": "0"}
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 9)] * 3), max_size=300))
+def test_labels_are_given_up_one_by_one(asked):
+    """What was shown once is shown so for ever; each step has its room; none says what is not."""
+    guard, first, rooms = Guard(), {}, (12, 7, 4)
+    steps = list(zip(((), ("c",), ("b",)), rooms, strict=True))
+    for values in asked:
+        labels = dict(zip("abc", map(str, values), strict=True))
+        shown = guard.fit("", labels, steps)
+        assert all(shown[label] in {labels[label], OTHER} for label in "abc")
+        assert first.setdefault(values, shown) == shown
+        hidden = [label for label in "abc" if shown[label] == OTHER]
+        assert hidden == ["a", "b", "c"][3 - len(hidden) :]
+    for hidden, room in enumerate(rooms):
+        sets = {tuple(s.values()) for s in first.values() if [*s.values()].count(OTHER) == hidden}
+        assert len(sets) <= room
 
 
 def test_an_absent_tag_takes_no_room():

@@ -7,7 +7,7 @@ import pytest
 from learning import models, staged
 from observing import ANSWER, MODEL, NEWEST, ask, client_of
 
-from router import AsyncClient, BudgetExceededError
+from router import AsyncClient, Budget, BudgetExceededError
 from router.errors import ConnectionFailedError, InvalidRequestError, ServerError
 from router.money import to_usd
 from router.testing import AsyncMockTransport, reply
@@ -41,7 +41,7 @@ def test_spend_by_source_is_the_ledgers(observed):
 
 def test_forecast_and_reservation_beside_the_actual(observed):
     """Of the same calls: what they were forecast to cost, and what was set aside for them."""
-    settled = [entry for entry in thrice(observed) if entry.cost]
+    settled = [entry for entry in thrice(observed, budgets="1") if entry.cost]
     forecast = [entry.record.forecast_cost for entry in settled]
     reserved = [entry.reserved for entry in settled]
     assert observed.values("centroute.forecast.cost") == {
@@ -54,6 +54,28 @@ def test_forecast_and_reservation_beside_the_actual(observed):
     used = sum(e.cost / r for e, r in zip(settled, reserved, strict=True))
     assert observed.values("centroute.forecast.error") == {(): pytest.approx(errors)}
     assert observed.values("centroute.reservation.used") == {(): pytest.approx(used)}
+
+
+@pytest.mark.parametrize("budgets", [None, [Budget(requests=9)], [Budget(tokens=10**6)]])
+def test_no_dollars_are_set_aside_without_a_budget_in_dollars(observed, budgets):
+    """What a lost call would be charged is no reservation: nobody else has to do without it."""
+    with client_of(TOLD, budgets=budgets) as client:
+        ask(client)
+    points = observed.points()
+    assert "centroute.spend" in points
+    assert not [name for name in points if name.startswith("centroute.reservation")]
+    (span,) = observed.spans
+    assert "centroute.reservation.cost" not in span.attributes
+
+
+def test_a_soft_budget_sets_aside_too(observed):
+    """What it holds is counted, and no more than that."""
+    with client_of(TOLD, budgets=[Budget("1", hard=False), Budget(tokens=10**6)]) as client:
+        ask(client)
+        (entry,) = client._core.ledger.entries()
+    held = observed.values("centroute.reservation.cost")
+    assert held == {(): pytest.approx(float(to_usd(entry.reserved)))}
+    assert entry.reserved > 0
 
 
 def test_tokens_by_kind(observed):
@@ -164,6 +186,17 @@ def test_a_failure_of_a_host_is_no_refusal(observed):
         ask(client)
     assert "centroute.refusals" not in observed.points()
     assert "centroute.overhead" not in observed.points()
+
+
+def test_a_plan_that_says_no_is_no_refusal(observed):
+    """It is a question. The request that was not sent for it is counted when it is made."""
+    with client_of(TOLD, budgets="0") as client:
+        with pytest.raises(BudgetExceededError):
+            client.plan([{"role": "user", "content": "Hi"}], model=MODEL)
+        assert "centroute.refusals" not in observed.points()
+        with pytest.raises(BudgetExceededError):
+            ask(client)
+    assert observed.values("centroute.refusals") == {(): 1}
 
 
 class Slow(AsyncMockTransport):

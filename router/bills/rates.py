@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, cast
 
 from router.bills.calls import Paid
 from router.catalog import Catalog, Rates
 from router.errors import RouterError
 from router.horizon import billed
-
-if TYPE_CHECKING:
-    from router.catalog import Candidate
 
 TIERS = ("batch", "flex", "priority")
 _MARGIN = timedelta(seconds=2)
@@ -41,7 +37,7 @@ def own_rates(catalog: Catalog, call: Paid) -> Rates | None:
             at = catalog.boundary(name, at, call.ended, input_tokens=tokens, service_tier=tier)
         return billed(
             catalog,
-            cast("Candidate", name),  # prices are listed by endpoint: its name will do
+            name,
             began=call.began,
             ended=call.ended,
             until=call.ended,

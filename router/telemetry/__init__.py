@@ -21,7 +21,7 @@ from router.outlook import Forecast
 from router.telemetry import budgets, names, pools
 from router.telemetry.content import capture_of
 from router.telemetry.gauges import register
-from router.telemetry.guard import shared
+from router.telemetry.labels import Labels
 from router.telemetry.measures import measure
 from router.telemetry.observation import Ending, Observation
 from router.telemetry.source import Source
@@ -42,8 +42,11 @@ class Telemetry:
     """What one client emits: a span and metrics for each attempt, gauges of budgets and replicas.
 
     `metric_tags` are the request tags that become labels and span attributes, `span_tags` those
-    of spans only; no other tag is recorded. `environ` chooses the generation of names and whether
-    content is captured; `address` answers the base URL of a call, without secrets.
+    of spans only; no other tag is recorded. Of each 100 values are told apart, and 240 sets of
+    values together with candidate and policy: what comes later is counted under the tag "other",
+    with one warning, so that sums by candidate stay right (`labels`). `environ` chooses the
+    generation of names and whether content is captured; `address` answers the base URL of a call,
+    without secrets.
     """
 
     def __init__(
@@ -60,8 +63,7 @@ class Telemetry:
         self._source = Source(names.generation_of(env.get(names.OPT_IN)))
         self._capture = capture_of(env.get(names.CAPTURE))
         self._address = address
-        self._guard = shared()
-        self._called: dict[str, Mapping[str, str]] = {}
+        self._labels = Labels(self._metric_tags)
         self._replicas = pools.Pools()
         self._accounts: budgets.BudgetGauges | None = None
         self._gauges: dict[str, Callable[[Meter], None]] = {}
@@ -69,7 +71,8 @@ class Telemetry:
     def begin(
         self, call: Call, forecast: Forecast, policy: str, reserved: int | None = None
     ) -> Observation | None:
-        """Start the span of an attempt for which `reserved` pico-dollars are set aside.
+        """Start the span of an attempt for which `reserved` pico-dollars are set aside (None: no
+        budget in dollars holds any).
 
         None when nobody listens, or when telemetry fails, which never costs an answer.
         """
@@ -77,7 +80,7 @@ class Telemetry:
             if not self._listens():
                 return None
             candidate, tags, source = call.candidate, call.request.tags, self._source
-            labels = self._labels(candidate, policy, tags)
+            labels = self._labels.call(candidate, policy, tags)
             self._met(tags, candidate)
         except Exception:
             _log.warning("telemetry could not start", exc_info=True)
@@ -120,7 +123,7 @@ class Telemetry:
         )
         try:
             if observed.instruments is not None:
-                measure(observed.instruments, observed, ending)
+                measure(observed.instruments, observed, ending, self._labels)
         except Exception:
             _log.warning("telemetry could not measure a call", exc_info=True)
         try:
@@ -160,23 +163,27 @@ class Telemetry:
         return timed(line, clock, away=away, sent=sent, answered=answered, refused=refused)
 
     def refused(self, error: str, tags: Mapping[str, str] | None = None) -> None:
-        """Count a request that was refused before anything was sent; `error` is the type."""
+        """Count a request that was refused before anything was sent; `error` is the type.
+
+        A plan that says no is none: nobody asked for an answer.
+        """
         try:
             if not self._listens():
                 return
             self._met(tags or {})
             if (instruments := self._source.instruments) is not None:
-                instruments.refusals.add(1, {names.ERROR_TYPE: error, **self._tagged(tags or {})})
+                instruments.refusals.add(1, self._labels.refusal(error, tags or {}))
         except Exception:
             _log.warning("telemetry could not count a refusal", exc_info=True)
 
     def saved(self, candidate: Candidate, pico: int | None, tags: Mapping[str, str]) -> None:
         """Count what an answer out of the response cache had cost; None: nobody knows."""
         try:
-            if pico is None or not self._listens():
+            if not self._listens():
                 return
-            if (instruments := self._source.instruments) is not None:
-                instruments.saved.add(dollars(pico), self._labels(candidate, "cache", tags))
+            labels = self._labels.call(candidate, "cache", tags)
+            if (instruments := self._source.instruments) is not None and pico is not None:
+                instruments.saved.add(dollars(pico), labels)
         except Exception:
             _log.warning("telemetry could not count what was saved", exc_info=True)
 
@@ -250,40 +257,10 @@ class Telemetry:
         if self._accounts is not None:
             self._accounts.met(tags, candidate)
 
-    def _labels(
-        self, candidate: Candidate, policy: str, tags: Mapping[str, str]
-    ) -> dict[str, str]:
-        called = {
-            names.PROVIDER: candidate.provider,
-            names.REQUEST_MODEL: candidate.model_id,
-            names.CANDIDATE: candidate.name,
-        }
-        kept = {label: self._guard.value(label, value) for label, value in called.items()}
-        self._called[candidate.name] = kept
-        return self._whole(kept, policy, tags)
-
-    def _whole(
-        self, called: Mapping[str, str], policy: str, tags: Mapping[str, str]
-    ) -> dict[str, str]:
-        return {
-            names.OPERATION: "chat",
-            **called,
-            names.POLICY: self._guard.value(names.POLICY, policy),
-            **self._tagged(tags),
-        }
-
-    def _tagged(self, tags: Mapping[str, str]) -> dict[str, str]:
-        """The labels of request tags; an empty one where a request has no such tag."""
-        if not self._metric_tags:
-            return {}
-        wanted = {f"{names.TAG}{tag}": tags.get(tag, "") for tag in self._metric_tags}
-        return self._guard.values(wanted)
-
     def _overhead(self, route: Route, tags: Mapping[str, str], seconds: float) -> None:
         try:
             if (instruments := self._source.instruments) is not None:
-                called = self._called.get(route.candidate, {})
-                labels = self._whole(called, route.decision.policy, tags)
+                labels = self._labels.served(route.candidate, route.decision.policy, tags)
                 instruments.overhead.record(max(0.0, seconds), labels)
         except Exception:
             _log.warning("telemetry could not measure a request", exc_info=True)

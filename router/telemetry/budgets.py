@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from weakref import WeakSet
@@ -19,10 +19,10 @@ from router.budgets import Budget
 from router.budgets.scopes import CANDIDATE_SCOPES, matched
 from router.catalog import Candidate
 from router.ledgers import Ledger
-from router.ledgers.status import BudgetStatus, status
+from router.ledgers.status import status
 from router.telemetry import names
+from router.telemetry.accounts import Account, Line, Names, place_of
 from router.telemetry.gauges import Point, Shower
-from router.telemetry.guard import shortened
 
 _log = logging.getLogger("router")
 
@@ -31,13 +31,14 @@ FRESH = 2.0
 STALE = 60.0
 """Seconds after which it is not shown any more, where the ledger does not answer."""
 WAIT = 1.0
-"""Seconds that a collection waits for the ledger."""
+"""Seconds that a collection waits for the ledgers of all clients together."""
 MOST = 100
-"""Accounts shown of the budgets whose scope has a `*`."""
+"""Accounts shown of one client's budgets whose scope has a `*`."""
 
 THREAD = "centroute-budgets"
 
 showing: WeakSet[Shower] = WeakSet()
+_names = Names()
 
 
 @dataclass(slots=True)
@@ -49,11 +50,12 @@ class _Reading:
     pid: int = field(default_factory=os.getpid)
 
 
-class BudgetGauges:
+class BudgetGauges(Shower):
     """The budgets of one client. `ledger` answers None until it is open.
 
     Of a scope with a `*` each value that a request had is an account of its own, and is shown
-    where the tag is one of `metric_tags`: its value is in the name.
+    where the tag is one of `metric_tags`: its value is in the name. Budgets of one name have
+    their window added, or a number, so that none is shown in another's place.
     """
 
     def __init__(
@@ -66,13 +68,21 @@ class BudgetGauges:
         metric_tags: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__()
+        self.called: dict[Account, str] = {}
         self._ledger, self._now, self._clock = ledger, now, clock
         lasting = [budget for budget in budgets if budget.window != "request"]
         open_to = {*metric_tags, *CANDIDATE_SCOPES}
         self._fixed = [(b, {**tags, **b.scope}) for b in lasting if not _starred(b)]
         self._starred = [b for b in lasting if _starred(b) and set(_starred(b)) <= open_to]
+        windows: dict[str, set[object]] = {}
+        for budget in lasting:
+            windows.setdefault(budget.name, set()).add(budget.window)
+        self._ambiguous = {name for name, found in windows.items() if len(found) > 1}
         self._met: dict[tuple[int, tuple[str, ...]], dict[str, str]] = {}
-        self._last: tuple[float, list[BudgetStatus]] = (-STALE, [])
+        self._full = False
+        self._place: Hashable = None
+        self._last: tuple[float, list[Line]] = (-STALE, [])
         self._reading: _Reading | None = None
 
     def met(self, tags: Mapping[str, str], candidate: Candidate | None = None) -> None:
@@ -89,29 +99,45 @@ class BudgetGauges:
                     name: matched(name, to, known[name]) or "" for name, to in budget.scope.items()
                 }
                 key = i, tuple(own.values())
-                if key not in self._met and len(self._met) < MOST:
+                if key in self._met:
+                    continue
+                if len(self._met) < MOST:
                     self._met[key] = own
+                elif not self._full:
+                    self._full = True
+                    _log.warning(
+                        "telemetry: of the accounts of budgets with a '*' in their scope the "
+                        "first %d are shown; all of them hold",
+                        MOST,
+                    )
 
     def points(self, short: str) -> Iterator[Point]:
         """The points of one of `names.BUDGETS`."""
-        windows = dict(self._windows()) if short == "window" else {}
-        for one in self.read():
-            labels = {names.BUDGET: shortened(one.name), names.BUDGET_UNIT: one.unit}
-            value = windows.get(one.name) if short == "window" else getattr(one, short)
-            if value is not None:
-                yield labels, float(value)
+        others = [o.called for o in showing if isinstance(o, BudgetGauges) and o is not self]
+        for line in self.read():
+            if (value := line.figure(short)) is not None:
+                name = _names.of(line, self.called, others)
+                yield {names.BUDGET: name, names.BUDGET_UNIT: line.state.unit}, value
 
-    def read(self) -> list[BudgetStatus]:
+    def ask(self) -> None:
+        """Begin to read the ledger, where what was read last is not fresh."""
+        self._asked()
+
+    def read(self) -> list[Line]:
         """What is left of the budgets; nothing where the ledger has not answered for long."""
+        if (reading := self._asked()) is not None:
+            reading.done.wait(max(0.0, reading.at + WAIT - self._clock()))
         read_at, found = self._last
-        reading = self._reading
-        if self._clock() - read_at >= FRESH:
-            if reading is None or reading.done.is_set() or reading.pid != os.getpid():
-                reading = self._begin()
-            if reading is not None:
-                reading.done.wait(max(0.0, reading.at + WAIT - self._clock()))
-                read_at, found = self._last
         return found if self._clock() - read_at < STALE else []
+
+    def _asked(self) -> _Reading | None:
+        """The reading to wait for; None where what was read last is fresh."""
+        if self._clock() - self._last[0] < FRESH:
+            return None
+        reading = self._reading
+        if reading is None or reading.done.is_set() or reading.pid != os.getpid():
+            return self._begin()
+        return reading
 
     def _begin(self) -> _Reading | None:
         ledger = self._ledger()
@@ -129,24 +155,26 @@ class BudgetGauges:
 
     def _read(self, ledger: Ledger, reading: _Reading) -> None:
         try:
-            self._last = self._clock(), list(self._states(ledger))
+            found = list(self._lines(ledger))
+            # The clock after it: what took longer than `FRESH` to read is news all the same.
+            self._last = self._clock(), found
         except Exception:
             _log.warning("telemetry could not read the budgets", exc_info=True)
         finally:
             reading.done.set()
 
-    def _states(self, ledger: Ledger) -> Iterator[BudgetStatus]:
+    def _lines(self, ledger: Ledger) -> Iterator[Line]:
+        if self._place is None:
+            self._place = place_of(ledger)
         for budget, tags in self._accounts():
-            yield from status((budget,), ledger, tags, self._now())
-
-    def _windows(self) -> Iterator[tuple[str, float]]:
-        """How long the window of each lasts, in seconds, by name; nothing of a total."""
-        now = self._now()
-        for budget, tags in self._accounts():
-            period = budget.period(now)
+            now = self._now()
+            period, name = budget.period(now), budget.named(tags)
+            if budget.name in self._ambiguous:
+                name = f"{name} ({budget.window})"
             length = (period.end or period.start) - (period.since or period.start)
-            if length:
-                yield budget.named(tags), length.total_seconds()
+            account = self._place, budget.key(tags), budget.limits, name
+            for state in status((budget,), ledger, tags, now):
+                yield Line(account, name, length.total_seconds() or None, state)
 
     def _accounts(self) -> list[tuple[Budget, dict[str, str]]]:
         met = [(self._starred[i], tags) for (i, _), tags in list(self._met.items())]

@@ -7,8 +7,10 @@ something. A client that is closed or collected shows nothing any more.
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from itertools import count
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakSet
 
 from router.telemetry.names import Instrument
@@ -18,13 +20,21 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Observation as Value
 
 _log = logging.getLogger("router")
+_made = count()
 
 Point: TypeAlias = tuple[Mapping[str, str], float]
 
 
-class Shower(Protocol):
+class Shower(ABC):
     """What shows gauges: by their short names, each point with its labels."""
 
+    def __init__(self) -> None:
+        self.made = next(_made)
+
+    def ask(self) -> None:  # noqa: B027 - most have nothing to ask
+        """Begin to find out what there is to show, where that takes a while."""
+
+    @abstractmethod
     def points(self, short: str) -> Iterable[Point]:
         """What there is to show now."""
 
@@ -42,16 +52,25 @@ def _reader(short: str, showing: WeakSet[Shower]) -> Callable[[CallbackOptions],
         from opentelemetry.metrics import Observation as Value
 
         told: set[tuple[tuple[str, str], ...]] = set()
-        for shower in list(showing):
-            try:
-                points = list(shower.points(short))
-            except Exception:
-                _log.warning("telemetry could not read the %s", shower, exc_info=True)
-                continue
-            for labels, value in points:
-                key = tuple(sorted(labels.items()))
-                if key not in told:  # of two clients with one account or replica, the first's
-                    told.add(key)
-                    yield Value(value, labels)
+        showers = sorted(showing, key=lambda shower: shower.made)  # names are given in this order
+        # All are asked before the first is waited for: a collection has few seconds.
+        for step in (_asked, lambda shower: list(shower.points(short))):
+            for shower in list(showers):
+                try:
+                    points = step(shower)
+                except Exception:
+                    _log.warning("telemetry could not read the %s", shower, exc_info=True)
+                    showers.remove(shower)
+                    continue
+                for labels, value in points:
+                    key = tuple(sorted(labels.items()))
+                    if key not in told:  # of two clients with one account or replica, the first's
+                        told.add(key)
+                        yield Value(value, labels)
 
     return read
+
+
+def _asked(shower: Shower) -> list[Point]:
+    shower.ask()
+    return []

@@ -1,9 +1,13 @@
-"""Keeps labels of metrics few and short: each set of values is a time series that is kept."""
+"""Keeps labels of metrics few and short: each set of values is a time series that is kept.
+
+OpenTelemetry's SDK keeps 2,000 series of a metric, and takes all labels off what comes after them.
+Here labels become "other" one by one before that.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2s
 from typing import Final
 
@@ -12,11 +16,9 @@ from router._locks import forkable
 _log = logging.getLogger("router")
 
 OTHER: Final = "other"
-"""What stands for all values beyond the most that a label may have."""
+"""What stands for all values beyond the most that a label, or a set of labels, may have."""
 MOST: Final = 100
 """Distinct values of one label."""
-TOGETHER: Final = 1000
-"""Distinct sets of the values of request tags: OpenTelemetry's own limit for a metric is 2,000."""
 LONGEST: Final = 64
 """Characters of a value."""
 
@@ -27,10 +29,10 @@ class Guard:
     One of a process, for the clients in it share their metrics; see `shared`.
     """
 
-    def __init__(self, most: int = MOST, together: int = TOGETHER) -> None:
-        self._most, self._together = most, together
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
         self._seen: dict[str, set[str]] = {}
-        self._sets: set[tuple[str, ...]] = set()
+        self._sets: dict[tuple[str, int], set[tuple[str, ...]]] = {}
         self._warned: set[str] = set()
         self._lock = forkable(self)
 
@@ -48,21 +50,36 @@ class Guard:
         self._warn(label, f"{label} has had {self._most} values")
         return OTHER
 
-    def values(self, labels: Mapping[str, str]) -> dict[str, str]:
-        """Each of these labels with its value, all "other" where they have too many together."""
+    def fit(
+        self, group: str, labels: Mapping[str, str], steps: Sequence[tuple[Iterable[str], int]]
+    ) -> dict[str, str]:
+        """These labels with their values, as exactly as there is room for.
+
+        Each step says which of them become "other", and how many distinct sets may be shown so;
+        the next one holds beyond, and after the last all of them are "other". `group` keeps
+        apart what is counted apart.
+        """
         kept = {label: self.value(label, value) for label, value in labels.items()}
-        found = tuple(kept.values())
-        if len(found) < 2 or found in self._sets:
-            return kept
-        with self._lock:
-            if len(self._sets) < self._together:
-                self._sets.add(found)
-            if found in self._sets:
+        for i, (blurred, room) in enumerate(steps):
+            for label in blurred:
+                kept[label] = OTHER
+            found = tuple(kept.values())
+            seen = self._sets.get((group, i), ())
+            if found in seen or self._admitted((group, i), found, room):
                 return kept
-        self._warn("", f"{', '.join(labels)} have had {self._together} sets of values")
-        return dict.fromkeys(labels, OTHER)
+            self._warn(f"{group}/{i}", f"{', '.join(labels)} have had {room} sets of values")
+        return dict.fromkeys(kept, OTHER)
+
+    def _admitted(self, at: tuple[str, int], found: tuple[str, ...], room: int) -> bool:
+        with self._lock:
+            seen = self._sets.setdefault(at, set())
+            if len(seen) < room:
+                seen.add(found)
+            return found in seen
 
     def _warn(self, label: str, what: str) -> None:
+        if label in self._warned:
+            return
         with self._lock:
             if label in self._warned:
                 return

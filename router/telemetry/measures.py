@@ -6,17 +6,20 @@ from collections.abc import Mapping
 
 from router.telemetry import names
 from router.telemetry.instruments import Instruments
+from router.telemetry.labels import Labels
 from router.telemetry.observation import Ending, Observation
 from router.telemetry.spans import dollars
 from router.types import Usage
 
 
-def measure(instruments: Instruments, observed: Observation, ending: Ending) -> None:
+def measure(
+    instruments: Instruments, observed: Observation, ending: Ending, bounds: Labels
+) -> None:
     """Record how an attempt ended: once, with the labels that it began with."""
-    labels = observed.labels
-    failure = ending.outcome if ending.failed else ""
-    typed = {**labels, names.ERROR_TYPE: failure} if failure else labels
-    instruments.attempts.add(1, {**labels, names.ERROR_TYPE: failure})
+    labels = typed = observed.labels
+    if ending.failed:
+        typed = bounds.failed(labels, ending.outcome)
+    instruments.attempts.add(1, {names.ERROR_TYPE: "", **typed})
     instruments.duration.record(ending.seconds, typed)
     if ending.first_chunk is not None:
         instruments.first_chunk.record(ending.first_chunk, labels)

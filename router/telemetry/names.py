@@ -131,7 +131,14 @@ def _gauge(name: str, unit: str, text: str, *labels: str, kind: Kind = "gauge") 
     return Instrument(kind, name, unit, text, labels, common=False)
 
 
-SPEND: Final = _counter("centroute.spend", "USD", "Spend; the ledger is the exact record", SOURCE)
+SPEND: Final = _counter(
+    "centroute.spend",
+    "USD",
+    "Spend of calls when they end; the ledger is the exact record, with what is charged later",
+    SOURCE,
+)
+"""Not in it is what the ledger adds afterwards: calls of a process that died or an answer that
+nobody waited for, charged when their lease ends, and corrections."""
 FORECAST_COST: Final = _counter(
     "centroute.forecast.cost", "USD", "What settled calls were forecast to cost"
 )
@@ -139,10 +146,10 @@ FORECAST_ERROR: Final = _histogram(
     "centroute.forecast.error", "1", "Actual cost over the forecast's", _RATIOS
 )
 RESERVATION_COST: Final = _counter(
-    "centroute.reservation.cost", "USD", "What was set aside for settled calls"
+    "centroute.reservation.cost", "USD", "What budgets in dollars held for settled calls"
 )
 RESERVATION_USED: Final = _histogram(
-    "centroute.reservation.used", "1", "Actual cost over what was set aside", _SHARES
+    "centroute.reservation.used", "1", "Actual cost over what budgets held", _SHARES
 )
 TOKEN_COUNT: Final = _counter(
     "centroute.tokens",
@@ -154,6 +161,7 @@ ATTEMPTS: Final = _counter("centroute.attempts", "{attempt}", "Calls to hosts", 
 REFUSALS: Final = _counter(
     "centroute.refusals", "{request}", "Requests refused before sending", ERROR_TYPE, common=False
 )
+"""Not in it is what `client.plan` says no to: a question, not a request."""
 SAVED: Final = _counter(
     "centroute.saved", "USD", "What answers out of the response cache had cost"
 )
@@ -205,7 +213,8 @@ POOLS: Final[Mapping[str, Instrument]] = {
 }
 """Gauges of one's own replicas, by which to scale them, and whether they are let work."""
 STATES: Final = ("up", "draining", "down")
-"""Values of `REPLICA_STATE`: "down" is the breaker that is open."""
+"""Values of `REPLICA_STATE`: "down" is the breaker that is open. Other hosts have none: each call
+is retried and falls back by itself, and `centroute.attempts` says how they do."""
 
 BUDGETS: Final[Mapping[str, Instrument]] = {
     short: _gauge(f"centroute.budget.{short}", unit, text, BUDGET, BUDGET_UNIT, kind="observed")

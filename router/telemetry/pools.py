@@ -12,10 +12,11 @@ from router.telemetry.gauges import Point, Shower
 showing: WeakSet[Shower] = WeakSet()
 
 
-class Pools:
+class Pools(Shower):
     """The replicas of one client: `replicas` answers their states."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.replicas: Callable[[], Iterable[Any]] = tuple
 
     def points(self, short: str) -> Iterator[Point]:

@@ -78,15 +78,17 @@ def test_spend(prometheus, priced, by):
 
 
 def test_forecast_and_reservation(prometheus, priced):
-    """Beside what was spent: what was forecast, and set aside, for the same calls."""
-    for name, value in (
-        ("forecast_cost", lambda entry: entry.record.forecast_cost),
-        ("reservation_cost", lambda entry: entry.reserved),
+    """Beside what was spent: what was forecast, and what budgets held, for the same calls."""
+    budgeted = [entry for entry in priced if entry.record.host != "gpus"]  # that has no budget
+    assert len(budgeted) < len(priced)
+    for name, of, value in (
+        ("forecast_cost", priced, lambda entry: entry.record.forecast_cost),
+        ("reservation_cost", budgeted, lambda entry: entry.reserved),
     ):
         found = prometheus.by(
             f"sum by (centroute_candidate) (centroute_{name}_USD_total)", "centroute_candidate"
         )
-        assert found == approx(usd(summed(priced, value, candidate))), name
+        assert found == approx(usd(summed(of, value, candidate))), name
     counted = prometheus.by("sum(centroute_forecast_error_count)")
     assert counted == sum(1 for entry in priced if entry.record.forecast_cost)
 
@@ -167,13 +169,35 @@ def test_budgets(app, prometheus):
     labels = ("centroute_budget", "centroute_budget_unit")
     for i, name in enumerate(("limit", "spent", "reserved", "remaining"), start=2):
         found = prometheus.by(f"centroute_budget_{name}", *labels)
-        expected = {(row[0], row[1]): float(row[i]) for row in app.told["budgets"]}
+        expected = {shown(row): float(row[i]) for row in app.told["budgets"]}
         assert found == approx(expected), name
-    assert len(found) == 5
+    assert len(found) == 7
     days = prometheus.by("centroute_budget_window_seconds / 86400", *labels)
     assert set(days) == set(found)
-    assert {days[key] for key in found if key[0] != "the month"} == {1}
-    assert 28 <= days["the month", "usd"] <= 31.05, "an hour more or less where the clock changes"
+    months = {("the month", "usd"), ("twice (month)", "usd")}
+    assert {days[key] for key in set(found) - months} == {1}
+    for key in months:
+        assert 28 <= days[key] <= 31.05, "an hour more or less where the clock changes"
+
+
+def shown(row):
+    """How a budget is labelled: one of two that have one name says its window."""
+    name, unit, limit = row[:3]
+    if name == "twice":
+        name = {"6": "twice (day)", "60": "twice (month)"}[limit.split(".")[0]]
+    return name, unit
+
+
+def test_rules_and_panels_join_budgets(prometheus):
+    """What divides spend by limit finds each account once, those of one name as well."""
+    for joined in (
+        "centroute_budget_spent / centroute_budget_limit",
+        "centroute_budget_remaining / (centroute_budget_limit > 0)",
+        "centroute:budget_used:share5m / centroute:budget_window:seconds",
+    ):
+        found = [row["centroute_budget"] for row, _ in prometheus.query(joined)]
+        assert {"twice (day)", "twice (month)", "search"} <= set(found), joined
+        assert len(found) == 7, joined
 
 
 def test_replicas_and_fleets(app, prometheus):
