@@ -3,8 +3,10 @@
 `synthetic`: requests of lognormal size and normal difficulty at four models; grades are
 Bernoulli, costs lognormal (sigma 1) about a lognormal size, and the quotes are off: too sure of
 difficulty, and forecasts of cost between 0.7 and 2 times the truth. `misled` is the same with
-quotes that have the order of the models upside down. `recorded` draws with replacement from the
-recorded prompts: real grades and lengths, quotes of the shipped scorer.
+quotes that have the order of the models upside down. `unsized` has three models, each ten times
+as dear as the one before, costs of sigma 1.1, and quotes that neither know how long the answer to
+a request will be nor, by a factor of 1 to 2.5, how long those of a model are. `recorded` draws
+with replacement from the recorded prompts: real grades and lengths, quotes of the shipped scorer.
 """
 
 from __future__ import annotations
@@ -58,6 +60,17 @@ def synthetic(n: int, chance: np.random.Generator, *, misled: bool = False) -> D
 def misled(n: int, chance: np.random.Generator) -> Drawn:
     """See above."""
     return synthetic(n, chance, misled=True)
+
+
+def unsized(n: int, chance: np.random.Generator) -> Drawn:
+    """See above."""
+    hard, long = chance.random(n)[:, None], chance.random(n)[:, None]
+    right = np.array([0.95, 0.92, 0.97]) - np.array([0.75, 0.4, 0.15]) * hard - 0.15 * (long - 0.5)
+    quality = np.array([0.85, 0.9, 0.93]) - np.array([0.45, 0.2, 0.05]) * hard
+    dollars = np.array([1e-7, 1e-6, 1e-5])
+    tokens = np.exp(4.6 + np.array([0, 0.2, 0.6]) + 1.3 * hard + 0.5 * long)
+    said = np.exp(4.7 + np.array([0.2, 0, 0]) + hard)
+    return Drawn(np.clip(right, 0.01, 0.99), dollars * tokens, quality, dollars * said, noise=1.1)
 
 
 @cache

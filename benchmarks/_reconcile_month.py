@@ -121,12 +121,12 @@ def _entry(call: Made, rng: random.Random) -> Entry:
     reserved = -int(-(total * dearest[0] + max(4096, call.whole) * dearest[2]) * 10**6 // 1)
     usage = Usage(input_tokens=total, cache_read_tokens=call.cached, output_tokens=call.output)
     if call.kind == "closed":
-        usage = replace(usage, output_tokens=call.came, estimated=True)
+        # What the client counts itself has no cache hits: only a host's usage tells them.
+        usage = Usage(input_tokens=total, output_tokens=call.came, estimated=True)
     if call.kind == "counted":
         off = 1 + rng.uniform(-0.05, 0.05)
         usage = Usage(
-            input_tokens=int(total * off), output_tokens=int(call.output * off),
-            cache_read_tokens=min(call.cached, int(total * off)), estimated=True,
+            input_tokens=int(total * off), output_tokens=int(call.output * off), estimated=True,
         )  # fmt: skip
     exact = (
         (usage.input_tokens - usage.cache_read_tokens) * fresh

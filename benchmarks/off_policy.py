@@ -6,8 +6,12 @@ Worlds, logging policies and targets are those of `_off_policy_world`; truth is 
 of "bias rmse width covered" are means over the repetitions for one request, of quality in grades
 and of cost in thousandths of a dollar; "covered" is the share of nominal 95 % intervals that hold
 the truth. Where a target has choices that the log never makes, the bounds are judged, and marked.
-The worst is the cost of "near" on 200 recorded prompts: it sends 1 in 110 to a model forty times
-as dear, so one log in six has no such request, and no interval made of that log can know.
+
+At 1,000 repetitions the doubly robust intervals covered, in the mean and at the least: quality
+97.4 % and 93.8 %, cost 99.5 % and 97.3 % (`estimators`); quality 96.7 % and 93.9 %, cost 97.0 % and
+93.8 % where quotes do not know the size and tails are long (`tails`). The worst of all is the cost
+of "near" on 200 recorded prompts, 83.8 %: it sends 1 in 110 to a model forty times as dear, so one
+log in six has no such request, and no interval made of that log can know.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from benchmarks._off_policy_world import (
     softmax,
     synthetic,
     truth,
+    unsized,
     utility,
 )
 from benchmarks._tables import run
@@ -51,6 +56,19 @@ TARGETS: dict[str, Rule] = {
     "near": utility(0.015),
     "far": utility(0.1),
     "all to one": always(1),
+}
+FRUGAL = utility(0.001)
+UNSIZED_LOGS: dict[str, Rule] = {
+    "uniform": explore(FRUGAL, 1.0),
+    "explore 20 %": explore(FRUGAL, 0.2),
+    "explore 5 %": explore(FRUGAL, 0.05),
+}
+UNSIZED_TARGETS: dict[str, Rule] = {
+    "same": FRUGAL,
+    "near": utility(0.0012),
+    "4 of 5 to the dearest": utility(0.02),
+    "all to the cheapest": always(0),
+    "all to the dearest": always(2),
 }
 SIZES = (50, 200, 1000, 5000)
 MILLI = 1000.0
@@ -161,6 +179,38 @@ def intervals(reps: int) -> dict[str, list[dict[str, object]]]:
     return {"kinds of interval, dr, target near": rows}
 
 
+def tails(reps: int) -> dict[str, list[dict[str, object]]]:
+    """Costs of long tails that the quotes do not foresee, at logs that seldom chose the dear."""
+    settings = [
+        (log, target, n, reps)
+        for log in UNSIZED_LOGS
+        for target in UNSIZED_TARGETS
+        for n in (200, 500, 2000)
+    ]
+    with ProcessPoolExecutor(CORES) as pool:
+        results = list(pool.map(_tail, settings))
+    rows = []
+    least: dict[str, list[float]] = defaultdict(list)
+    for (logging, target, n, _), found in zip(settings, results, strict=True):
+        row: dict[str, object] = {"log": logging, "target": target, "n": n}
+        for of in ("quality", "cost"):
+            tally = found[of, "dr", "design"]
+            row[f"{of}: bias rmse width covered"] = tally.cell(SCALE[of])
+            least[of].append(float(np.mean(tally.covered)))
+        rows.append(row)
+    summary = [
+        {"of": of, "least covered": f"{min(c):.1%}", "mean": f"{np.mean(c):.1%}"}
+        for of, c in least.items()
+    ]
+    return {"quotes that do not know the size, dr": rows, "over all of these": summary}
+
+
+def _tail(named: tuple[str, str, int, int]) -> dict[tuple[str, str, str], Tally]:
+    logging, target, n, reps = named
+    rules = UNSIZED_LOGS[logging], UNSIZED_TARGETS[target]
+    return covered(unsized, *rules, n, reps, [("dr", "design")])
+
+
 def hard(reps: int) -> dict[str, list[dict[str, object]]]:
     """A misled scorer, few grades, and recorded outcomes of real models."""
     settings = [
@@ -213,7 +263,7 @@ def _short(tally: Tally | None, of: str) -> object:
     return (float(np.mean(tally.widths)) * SCALE[of], f"{np.mean(tally.covered):.1%}")
 
 
-TASKS = {task.__name__: task for task in (estimators, intervals, hard, gates)}
+TASKS = {task.__name__: task for task in (estimators, intervals, tails, hard, gates)}
 
 
 def main() -> None:

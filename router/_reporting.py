@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from router.errors import UnknownHostError, UnknownModelError
+from router.errors import InvalidRequestError, UnknownHostError, UnknownModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from router._core import Core
     from router.catalog import Catalog, Rates
@@ -67,7 +67,7 @@ class Reporting:
 
     def savings(
         self,
-        baselines: Sequence[str] | None = None,
+        baselines: str | Sequence[str] | None = None,
         *,
         since: When = None,
         until: When = None,
@@ -76,7 +76,7 @@ class Reporting:
         """What was saved against other models, and by caches; see `router.reports.savings`.
 
         Raises:
-            InvalidRequestError: as in `report`.
+            InvalidRequestError: as in `report`, or baselines that are no names.
             UnknownModelError: a baseline that the catalogue does not have.
         """
         from router.reports import savings_from
@@ -101,19 +101,27 @@ class Reporting:
             InvalidRequestError: as in `report`; an unknown period, no account.
         """
         from router.reports import focus_from
+        from router.reports.periods import month_of, zone_of
 
-        entries = self._entries(since, until, tz)
+        start, end = self._span(since, until, tz)
+        earlier: Iterable[Entry] = ()
+        if start is not None:  # a charge class must not depend on where an export begins
+            first, _ = month_of(start, zone_of(tz))
+            earlier = self._core.ledger.entries(since=first, until=start)
         return focus_from(
-            entries,
+            self._core.ledger.entries(since=start, until=end),
             self._core.catalog,
             tz=tz,
             period=period,
             account=account,
             rates_of=self._rates_of(),
+            earlier=earlier,
         )
 
     def fleets(self, *, since: When = None, until: When = None, tz: str = "UTC") -> Fleets:
         """One's own GPUs, amortised and marginal, over a span: by default the last 30 days.
+
+        A fleet of the shipped catalogue, an example, is listed only where it served calls.
 
         Raises:
             InvalidRequestError: as in `report`, or the span is empty.
@@ -125,7 +133,9 @@ class Reporting:
         end = end or self._core.now()
         start = start or end - _MONTH
         entries = self._core.ledger.entries(since=start, until=end)
-        return fleets_from(fleets_costs(entries, self._core.catalog, start, end))
+        costs = fleets_costs(entries, self._core.catalog, start, end)
+        own = _own_fleets(self._core.catalog)
+        return fleets_from(c for c in costs if c.requests or c.charged or c.endpoint in own)
 
     def html_report(
         self,
@@ -135,17 +145,21 @@ class Reporting:
         until: When = None,
         tz: str = "UTC",
         title: str = "Spend",
+        checksum: bool = False,
     ) -> Path:
         """Write a page with charts and tables for people who would rather look: one file, which
-        needs no network and runs no script. Returns its path.
+        needs no network and runs no script. Returns its path. With `checksum` its SHA-256 is
+        written beside it.
 
         Raises:
-            InvalidRequestError: as in `report`.
+            InvalidRequestError: as in `report`, or a title that is no text.
             ConfigError: the file cannot be written.
         """
         from router.reports.html import write_html
         from router.reports.html_facts import Facts
 
+        if not isinstance(title, str):
+            raise InvalidRequestError(f"title: expected a text, got {title!r}", param="title")
         start, end = self._span(since, until, tz)
         facts = Facts(
             title=title,
@@ -157,7 +171,9 @@ class Reporting:
             fleets=self.fleets(since=start, until=end, tz=tz),
         )
         entries = self._core.ledger.entries(since=start, until=end)
-        return write_html(path, entries, self._core.catalog, facts, self._rates_of())
+        return write_html(
+            path, entries, self._core.catalog, facts, self._rates_of(), checksum=checksum
+        )
 
     def _entries(self, since: When, until: When, tz: str) -> Iterator[Entry]:
         start, end = self._span(since, until, tz)
@@ -181,10 +197,18 @@ class Reporting:
         return rates_of
 
     def _span(self, since: When, until: When, tz: str) -> tuple[datetime | None, datetime | None]:
-        from router.reports.periods import instant_of, zone_of
+        from router.reports.periods import span_of
 
-        zone = zone_of(tz)
-        return instant_of(since, zone, "since"), instant_of(until, zone, "until")
+        return span_of(since, until, tz)
+
+
+def _own_fleets(catalog: Catalog) -> set[str]:
+    """Endpoints of fleets that are not the shipped catalogue's."""
+    from router.catalog import Catalog
+
+    shipped = {id(entry) for entry in Catalog.default().entries}
+    fleets = (entry for entry in catalog.entries if entry.table == "fleet")
+    return {entry.row.endpoint for entry in fleets if id(entry) not in shipped}
 
 
 def _fleet_rates(catalog: Catalog, entry: Entry, now: datetime) -> Rates | None:

@@ -44,8 +44,19 @@ def _call(chance, catalog, rid, at):
     billed = 0 if rates is None else cost(usage, rates).pico
     rates_id = "" if rates is None else rates.id
     end = chance.choices(
-        ("ok", "cached", "failed", "released", "lost", "late", "unpriced", "lease", "gone"),
-        weights=(80, 5, 3, 3, 2, 3, 2, 1, 1),
+        (
+            "ok",
+            "cached",
+            "failed",
+            "released",
+            "lost",
+            "late",
+            "unpriced",
+            "lease",
+            "gone",
+            "untold",
+        ),
+        weights=(80, 5, 3, 3, 2, 3, 2, 1, 1, 1),
     )[0]
     tags = {"team": team} if (team := chance.choice(TEAMS)) else {}
     if chance.random() < 0.3:
@@ -100,6 +111,8 @@ def _call(chance, catalog, rid, at):
         "released": lambda: [line("release", 0, none, "RateLimitError", rates_id="")],
         "lost": lambda: [lost],
         "late": lambda: [lost, line("correct", billed - reserved, at=later)],
+        # The truth came, and has no known price.
+        "untold": lambda: [lost, line("correct", -reserved, at=later, rates_id="")],
         "unpriced": lambda: [line("settle", rates_id="")],
         # A price row that the catalogue no longer has.
         "gone": lambda: [line("settle", billed + 7, rates_id=f"{name}/1999-01-01")],

@@ -90,7 +90,8 @@ def test_columns_are_what_a_user_expects_of_pandas():
     assert kinds["requests"] == "int64"
     assert kinds["share"] == "float64"
     assert kinds["at"] == "datetime64[us, UTC]"
-    assert kinds["cost_usd"] == "decimal128(38, 12)[pyarrow]"
+    assert kinds["cost_usd"] == "object"  # Decimals, which pandas can calculate with
+    assert {type(value) for value in frame["cost_usd"]} == {Decimal}
     assert str(to_frame(COLUMNS, ROWS).dtypes["requests"]) == "Int64"
     assert list(frame.columns) == list(COLUMNS)
 
@@ -170,3 +171,45 @@ def test_backends_and_libraries(monkeypatch):
     monkeypatch.setitem(sys.modules, "narwhals", None)
     with pytest.raises(ConfigError, match=r"needs narwhals: pip install 'centroute\[data\]'"):
         rows_of(object())
+
+
+def test_a_list_has_no_nan_either():
+    """NaN, NaT and numpy's numbers of a list of dicts are what they are in a frame."""
+    import numpy as np
+    import pandas as pd
+
+    rows = [{"f": float("nan"), "t": pd.NaT, "n": np.int64(3), "d": Decimal("NaN"), "c": 1.5}]
+    assert rows_of(rows) == [{"f": None, "t": None, "n": 3, "d": None, "c": 1.5}]
+    assert type(rows_of(rows)[0]["n"]) is int
+
+
+def test_datetimes_without_an_offset():
+    """They are nobody's instants: refused with their column, whatever is beside them."""
+    for values in ([datetime(2026, 1, 1)], [AT, datetime(2026, 1, 1)]):
+        with pytest.raises(
+            InvalidRequestError, match="column 'a': expected datetimes with an off"
+        ):
+            to_frame(["a"], [{"a": value} for value in values])
+
+
+def test_columns_that_are_not_there_or_twice():
+    """A row without a column and a column that is named twice are refused by name."""
+    with pytest.raises(InvalidRequestError, match="column 'b': expected it in every row"):
+        to_frame(["a", "b"], [{"a": 1}])
+    with pytest.raises(InvalidRequestError, match="columns: expected each once, got a"):
+        to_frame(["a", "a"], [{"a": 1}])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_text_that_utf8_does_not_have(backend):
+    """Half a surrogate pair of a caller's tag is written as its escape, as in a CSV."""
+    frame = to_frame(["a"], [{"a": "\ud800x"}, {"a": "größe"}, {"a": None}], backend)
+    assert [row["a"] for row in rows_of(frame)] == ["\\ud800x", "größe", None]
+
+
+def test_places_of_a_column():
+    """Named ones are there whatever the values are, so that files of two months go together."""
+    for value in (Decimal(1), Decimal("1E-15"), None):
+        kinds = {"c": Decimal}
+        table = to_frame(["c"], [{"c": value}], "pyarrow", kinds=kinds, places={"c": 18})
+        assert table.schema.types == [pa.decimal128(38, 18)]

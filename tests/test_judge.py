@@ -123,6 +123,17 @@ def test_no_model_judges_its_own_answers():
         tuning.Judge(asked)("Q?", None)
 
 
+@pytest.mark.parametrize(
+    "question", [["x"], b"q", [], "", 5, None, float("nan"), {"role": "user"}]
+)
+def test_what_is_no_question_is_refused_before_it_is_sent(question):
+    """A typed error, not the one of the place where it would not fit."""
+    asked, sent = client(NINE)
+    with pytest.raises(ConfigError, match="judge: expected"):
+        tuning.Judge(asked, model=DEEP)(question, "A")
+    assert not sent.calls
+
+
 def test_a_verifier_judges_without_being_judged():
     """A client whose verifier judges through it ends: a judge's answers are not judged."""
     asked, sent = client("Paris", NINE)
@@ -257,6 +268,8 @@ def test_agreement_tells_a_good_judge_from_a_bad_one():
         ([1.0], [], "as many"),
         ([None], [1.0], "got none"),
         ([2.0], [1.0], "from 0 to 1"),
+        (["a"], [1.0], "from 0 to 1, got 'a'"),
+        ([1.0], [object()], "from 0 to 1"),
     ):
         with pytest.raises(ConfigError, match=words):
             tuning.agreement(scores, others)

@@ -198,6 +198,49 @@ def test_a_long_tail_moves_its_own_end():
     assert high > plain[1] * 1.02
 
 
+@pytest.mark.parametrize("estimator", [ips, doubly_robust])
+def test_variance_and_skewness_are_those_of_all_that_could_have_been_drawn(estimator):
+    """With a model that is right: the central moments over requests, lots and rewards."""
+    chance, target = normed([[1, 2, 1], [3, 1, 1]]), normed([[0, 1, 1], [1, 4, 0]])
+    mean, up = table([[1, 2, 5], [2, 1, 9]]), 0.2  # a reward is `mean` 4 higher or 1 lower
+    ends = ((4.0, up), (-1.0, 1 - up))
+    spread, cubed = (sum(share * by**power for by, share in ends) for power in (2, 3))
+    log = log_of(chance, [0, 0])
+    model = calibrate.Fitted(
+        mean.ravel(), np.full(6, spread), np.full(2, np.nan), np.full(6, cubed)
+    )
+    cells = list(product(range(2), range(ARMS), ends))
+    each, weight = [], []
+    for row, arm, (by, share) in cells:
+        ratio = target[row, arm] / chance[row, arm]
+        base = mean[row] if estimator is doubly_robust else np.zeros(ARMS)
+        each.append(float(target[row] @ base) + ratio * (mean[row, arm] + by - base[arm]))
+        weight.append(chance[row, arm] * share / 2)
+    middle = np.average(each, weights=weight)
+    found = estimator(log, target.ravel(), np.zeros(2), model)
+    for power, said in ((2, found.variance * 2), (3, found.third * 4)):
+        moment = np.average((np.array(each) - middle) ** power, weights=weight)
+        assert said == pytest.approx(moment, rel=1e-9)
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.7, 1.1])
+def test_the_tail_of_costs_is_that_of_a_lognormal(sigma):
+    """Its third central moment by the textbook, from the relative variance alone."""
+    raised = np.exp(sigma**2)
+    found = calibrate.lognormal_third(np.array([raised - 1]))[0]
+    assert found == pytest.approx((raised + 2) * (raised - 1) ** 2)
+
+
+def test_what_was_not_drawn_skews_the_default_interval():
+    """A long tail that could have been drawn moves its end, of a difference the other one."""
+    one = Scored(0.5, np.zeros(50), 0.01, None, 0.001)
+    low, high = intervals.design(one, 0.95)
+    assert high - 0.5 > 1.5 * (0.5 - low)
+    nothing = Scored(0.0, np.zeros(50), 0.0)
+    low, high = intervals.design(nothing.plus(one, -1.0), 0.95)
+    assert high + 0.5 < (-0.5 - low) / 1.5
+
+
 def test_students_quantiles():
     """Against tables: 3, 10 and many degrees of freedom."""
     for freedom, known in ((3, 3.182), (10, 2.228), (30, 2.042), (10**6, 1.960)):
@@ -219,20 +262,3 @@ def test_a_sequence_is_wider_than_one_look():
         fixed, always = intervals.design(one, 0.95), intervals.sequence(one, 0.95)
         assert always[0] < fixed[0]
         assert fixed[1] < always[1]
-
-
-def test_coverage_in_a_small_simulation():
-    """300 logs with 5 % exploration: nine in ten intervals of a far policy hold the truth."""
-    from benchmarks._off_policy_world import explore, log, synthetic, truth, utility
-    from router.tuning.score import models, parts
-
-    rule = utility(0.1)
-    true = dict(zip(("quality", "cost"), truth(synthetic, rule), strict=True))
-    held = {"quality": 0, "cost": 0}
-    for seed in range(300):
-        chance = np.random.default_rng(seed)
-        cases = log(synthetic(300, chance), explore(utility(0.01), 0.05), [rule], chance)
-        for of, part in parts(cases, models(cases), cases.targets[0]).items():
-            low, high = part.interval("design", 0.95)
-            held[of] += low <= true[of] <= high
-    assert min(held.values()) >= 0.93 * 300

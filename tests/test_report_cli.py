@@ -94,6 +94,22 @@ def test_parquet_html_and_json(report, tmp_path):
     assert [row["within_p90"] for row in data["rows"]] == ["1.000000", None, None]
 
 
+def test_focus_as_parquet(report, tmp_path):
+    """A file that ends in .parquet is Parquet."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "focus.parquet"
+    assert report("--format", "focus", "--out", path)[0] == 0
+    assert sum(parquet.read_table(path)["BilledCost"].to_pylist()) == to_usd(1201)
+
+
+def test_a_wrong_locale_is_refused_before_anything_is_said(report, tmp_path):
+    """No table comes before the error, and no file is written."""
+    code, out, err = report("--csv", tmp_path / "x.csv", "--locale", "de-XX")
+    assert (code, out) == (1, "")
+    assert "locale: expected 'de' alone or with one of AT, BE, CH" in err
+    assert [p.name for p in tmp_path.iterdir()] == ["ledger.sqlite3"]
+
+
 @pytest.mark.parametrize("kind", ["accuracy", "savings", "fleets"])
 def test_other_reports(report, tmp_path, kind):
     """Forecasts, savings and own GPUs, on the screen, as JSON and as CSV."""
@@ -127,6 +143,11 @@ def test_days_are_those_of_the_zone(report):
         (["--format", "focus", "--out", "x", "--locale", "de"], "drop --locale"),
         (["--locale", "de"], "--locale goes with"),
         (["--checksum"], "--checksum goes with"),
+        (["--kind", "savings", "--by", "day"], "--kind savings has its own rows: drop --by"),
+        (["--kind", "fleets", "--by", "day"], "--kind fleets has its own rows: drop --by"),
+        (["--csv", "-"], "expected --format csv --out -"),
+        (["--format", "csv", "--out", "-", "--checksum"], "--out -: drop --checksum"),
+        (["--since", "2026-12-01", "--until", "2026-11-01"], "until: expected one after since"),
         (["--verify", "/no/such.csv"], "cannot read /no/such.csv.sha256"),
     ],
 )

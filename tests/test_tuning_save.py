@@ -104,6 +104,32 @@ def test_a_callable_of_ones_own_is_refused(tmp_path):
         tuning.save_policy(cheapest(), tmp_path / "none" / "p.toml")
 
 
+def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
+    """The file is checked before it takes the old one's place, and no part of it is left."""
+    path = tuning.save_policy(cheapest(), tmp_path / "p.toml")
+    old = path.read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr("router.tuning.save._keys", lambda spec: ["policy = 'nosuch'"])
+        with pytest.raises(ConfigError, match="policy file"):
+            tuning.save_policy(utility("0.01"), path)
+        patched.setattr("router.tuning.save._keys", lambda spec: ["policy = 'cheapest'"])
+        with pytest.raises(ConfigError, match="would not hold"):
+            tuning.save_policy(utility("0.01"), path)
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(head=st.text(st.characters()))
+def test_whatever_the_head_says_the_file_is_read(head, tmp_path):
+    """Control characters and halves of surrogate pairs, which TOML has no place for, too."""
+    head += "a\x00b\x7f\x1b[31m\ud800\tc"
+    path = tuning.save_policy(utility("0.01"), tmp_path / "p.toml", head=head)
+    assert load_policy(path) == utility("0.01")
+    text = path.read_text("utf-8")
+    assert all(line[0] == "#" for line in text[: text.index("policy =")].split("\n") if line)
+
+
 def test_from_recordings_to_a_client_that_runs_the_chosen_policy(tmp_path):
     """Load, sweep, choose, save: the client of the file decides as the chosen policy does."""
     names = ["mixtral-8x7b-instruct-v0.1@replay", "deepseek-v2.5@replay"]

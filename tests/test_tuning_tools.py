@@ -81,12 +81,28 @@ def test_the_command_speaks_json(ledger, tmp_path, capsys):
         (["--ledger", "a", "--table", "b.csv"], "got both"),
         (["--ledger", "none.sqlite3"], "expected the file of a ledger"),
         (["--table", "none.csv", "--budget", "1"], "cannot be read"),
+        (["--plot", "x.xyz"], r"--plot: expected a name that ends in \.png"),
+        (["--plot", ""], "path: expected the name of a file"),
     ],
 )
 def test_a_command_that_cannot_be_run_says_why(words, said):
     """Typed errors, before anything is written."""
     with pytest.raises(ConfigError, match=said):
         command(*words)
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "begins"),
+    [("frontier", "frontier.png", b"\x89PNG"), ("a.b.SVG", "a.b.SVG", b"<?xml")],
+)
+def test_a_chart_is_where_it_is_said_to_be(ledger, tmp_path, capsys, name, written, begins):
+    """A name without an ending gets one, and what is printed is the file that there is."""
+    command("--ledger", ledger, "--plot", tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [written]
+    assert (tmp_path / written).read_bytes().startswith(begins)
+    assert f"chart: {tmp_path / written}" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="cannot write"):
+        command("--ledger", ledger, "--plot", tmp_path / "none" / name)
 
 
 def test_a_policy_in_use_that_is_none_is_refused(ledger):
@@ -129,6 +145,11 @@ def test_progress_shows_a_bar_in_a_notebook_and_takes_it_away(monkeypatch):
     part.display, part.HTML = display, str
     monkeypatch.setitem(sys.modules, "IPython", fake)
     monkeypatch.setitem(sys.modules, "IPython.display", part)
+    left = track(range(200), "policies")
+    assert [next(left), next(left)] == [0, 1]
+    left.close()
+    assert shown[-1] == ""  # also where it ends early
+    shown.clear()
     assert list(track(range(200), "policies")) == list(range(200))
     assert "<progress" in shown[0]
     assert "200 of 200" in shown[-2]

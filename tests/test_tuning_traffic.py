@@ -62,31 +62,6 @@ def test_a_table_gives_the_same_traffic_back(found):
         assert tuning.load([request.row() for request in first]) == first
 
 
-@pytest.mark.parametrize("backend", ["pandas", "polars", "pyarrow"])
-def test_every_frame_gives_the_same_traffic_back(traffic, backend):
-    """A frame of each library holds all of it, decision records included."""
-    pytest.importorskip(backend)
-    back = tuning.load(traffic.to_frame(backend))
-    assert back == traffic
-    assert back.complete
-    assert back[0].record.replays()
-
-
-@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
-def test_every_file_gives_the_same_traffic_back(traffic, kind, tmp_path):
-    """CSV, Parquet and JSON lines hold all of it."""
-    path = tmp_path / f"traffic.{kind}"
-    frame = traffic.to_frame()
-    if kind == "csv":
-        frame.to_csv(path, index=False)
-    elif kind == "parquet":
-        frame.to_parquet(path)
-    else:
-        rows = [request.row() for request in traffic]
-        path.write_text("\n".join(json.dumps(row, default=str) for row in rows), "utf-8")
-    assert tuning.load(path) == traffic
-
-
 def test_an_empty_frame_has_all_columns():
     """No requests are a table without rows, not an error."""
     frame = Traffic([]).to_frame("pyarrow")
@@ -241,6 +216,8 @@ def test_a_row_that_cannot_be_used_is_named(rows, words):
         ({"output_tokens": -1}, "row 2: output_tokens: expected a number 0 or more"),
         ({"answer": "x"}, "row 2: expected .* got"),
         ({"prompt": "One?"}, "row 2: a second answer"),
+        ({"output_tokens": 1e30}, "row 2: output_tokens: expected at most 1,000,000,000"),
+        ({"prompt": None, "messages": "[1]"}, "row 2: messages: expected dicts"),
     ],
 )
 def test_a_row_of_a_set_that_cannot_be_used_is_named(row, words):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from router.errors import InvalidRequestError
+from router.errors import ConfigError, InvalidRequestError
 from router.ledgers import Entry
 from router.ledgers.entries import LEASE
 from router.types import Usage
@@ -74,6 +74,8 @@ def read_history(
 
         from router.ledgers.open import open_store
 
+        if "://" not in str(history) and not Path(history).expanduser().exists():
+            raise ConfigError(f"expected the path of a ledger, there is none at {history}")
         with closing(open_store(history)) as store:
             return _folded(store.entries(since=since, until=until))
     core = getattr(history, "_core", None)  # a client
@@ -88,9 +90,19 @@ def read_history(
         )
     return _folded(
         entry
-        for entry in history
+        for entry in _checked(history)
         if (since is None or entry.at >= since) and (until is None or entry.at < until)
     )
+
+
+def _checked(entries: Iterable[Any]) -> Iterator[Entry]:
+    for entry in entries:
+        if not isinstance(entry, Entry):
+            raise InvalidRequestError(
+                f"history: expected entries of a ledger, got {type(entry).__name__}",
+                param="history",
+            )
+        yield entry
 
 
 def _folded(entries: Iterable[Entry]) -> History:

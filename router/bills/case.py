@@ -5,125 +5,25 @@ All money here is in atto-dollars (1e-18 USD), so that tokens times prices are w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, TypeVar
 
 from router.bills.calls import Paid
 from router.bills.figures import day_in
-from router.bills.lines import KINDS, BillLine
-from router.bills.rates import own_rates, parts, prices_of
-from router.catalog import Catalog, Rates
+from router.bills.lines import BillLine
+from router.bills.rates import UNREAD, own_rates, parts, prices_of
+from router.bills.state import OUTPUT, Billed, Priced, State, billed_of
+from router.catalog import Catalog
+from router.errors import RouterError
 
 T = TypeVar("T")
 PICO = 10**6
 """Atto-dollars of a pico-dollar."""
-OUTPUT, OTHER = 4, 5
-"""Places in tokens and money by day: the four kinds of input, output, and what is no token's."""
-_UNREAD = 128
-"""Output tokens that a closed stream may have had on their way; see `router.loss`."""
 _MISCOUNT = 10
 """Our own count of tokens may be off by a tenth: another vocabulary than the host's."""
 _BIN = timedelta(minutes=30)
-
-
-@dataclass(slots=True)
-class State:
-    """What a bill would be, by day: tokens of five kinds, money of these and the rest, calls."""
-
-    tokens: list[list[int]]
-    money: list[list[int]]
-    requests: list[int]
-
-    @classmethod
-    def zero(cls, days: int) -> State:
-        """Nothing on any day."""
-        return cls([[0] * 5 for _ in range(days)], [[0] * 6 for _ in range(days)], [0] * days)
-
-    def plus(self, other: State) -> State:
-        """The sum of both, day by day."""
-        return State(
-            [
-                [a + b for a, b in zip(x, y, strict=True)]
-                for x, y in _two(self.tokens, other.tokens)
-            ],
-            [[a + b for a, b in zip(x, y, strict=True)] for x, y in _two(self.money, other.money)],
-            [a + b for a, b in zip(self.requests, other.requests, strict=True)],
-        )
-
-    def add(self, day: int, call: Priced, times: int = 1) -> None:
-        """Count a call on a day."""
-        for kind in range(5):
-            self.tokens[day][kind] += times * call.tokens[kind]
-            self.money[day][kind] += times * call.money[kind]
-        self.money[day][OTHER] += times * call.money[OTHER]
-        self.requests[day] += times
-
-    def total(self, day: int) -> int:
-        """All money of a day."""
-        return sum(self.money[day])
-
-
-def _two(a: list[list[int]], b: list[list[int]]) -> Iterable[tuple[list[int], list[int]]]:
-    return zip(a, b, strict=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Priced:
-    """A call with what it adds to a bill: tokens by kind, and money by kind and beside them."""
-
-    call: Paid
-    rates: Rates | None
-    tokens: tuple[int, ...]
-    money: tuple[int, ...]
-
-
-@dataclass(slots=True)
-class Billed:
-    """The bill by day. What it does not tell is None; `by_kind` is money apart by kind."""
-
-    tokens: list[list[int]] | None
-    inputs: list[int] | None
-    """Tokens of input where cached ones are not told apart."""
-    money: list[list[int]]
-    by_kind: bool
-    priced: bool
-    requests: list[int] | None
-
-
-def billed_of(lines: Sequence[BillLine], days: Sequence[date]) -> Billed:
-    """The usage lines of one model, by day."""
-    at = {day: i for i, day in enumerate(days)}
-    n = len(days)
-    tokens, money = [[0] * 5 for _ in range(n)], [[0] * 6 for _ in range(n)]
-    inputs, requests = [0] * n, [0] * n
-    told = dict.fromkeys(("tokens", "inputs", "requests", "amount", "all"), False)
-    for line in lines:
-        day = at[line.day]
-        place = KINDS.index(line.kind) if line.kind in KINDS else OTHER
-        if line.tokens is not None:
-            whole = place == OTHER
-            told["inputs" if whole else "tokens"] = True
-            if whole:
-                inputs[day] += line.tokens
-            else:
-                tokens[day][place] += line.tokens
-        if line.requests is not None:
-            told["requests"] = True
-            requests[day] += line.requests
-        if line.amount is not None:
-            told["amount"] = True
-            told["all"] |= line.kind == "all"
-            money[day][place] += line.amount
-    return Billed(
-        tokens=tokens if told["tokens"] or told["inputs"] else None,
-        inputs=inputs if told["inputs"] else None,
-        money=money,
-        by_kind=told["amount"] and not told["all"],
-        priced=told["amount"],
-        requests=requests if told["requests"] else None,
-    )
 
 
 @dataclass(slots=True)
@@ -149,7 +49,6 @@ class Case:
     slack: list[int] = field(default_factory=list)
     unpriced: int = 0
     edited: int = 0
-    repeated: frozenset[int] = frozenset()
     prices: list[int] = field(default_factory=list)
     """The mean price of a token of each kind, atto-dollars; 0 where there is none."""
     over: list[tuple[int, int]] = field(default_factory=list)
@@ -158,6 +57,12 @@ class Case:
     """
     unsure: list[int] = field(default_factory=list)
     """Money of each day without a known usage: the bill may have it at any kind, or not at all."""
+    unseen: list[int] = field(default_factory=list)
+    """What the input of calls that we counted would cost if it were cached: of any of it, the bill
+    may have these tokens as cached and not as fresh.
+    """
+    like: dict[str, Priced] = field(default_factory=dict)
+    """The answered attempt of a request, at this model's own prices, wherever it was made."""
     memo: dict[str, Any] = field(default_factory=dict)
     """What hypotheses worked out of the calls once."""
 
@@ -190,18 +95,26 @@ def case_of(
     days: list[date],
     zone: tzinfo,
     catalog: Catalog,
-    repeated: frozenset[int] = frozenset(),
+    answered: Mapping[str, Paid] | None = None,
 ) -> Case:
-    """The case of one model: `calls` may reach a day beyond `days` at both ends."""
-    case = Case(endpoint, days, zone, catalog, lines, billed_of(lines, days), repeated=repeated)
+    """The case of one model: `calls` may reach a day beyond `days` at both ends. `answered` has
+    the attempts, at any host, that answered a request, by its id.
+    """
+    case = Case(endpoint, days, zone, catalog, lines, billed_of(lines, days))
     n, at = len(days), {day: i for i, day in enumerate(days)}
     case.base, case.low, case.high = State.zero(n), [0] * n, [0] * n
     case.slack, case.unsure, case.over = [0] * n, [0] * n, [(0, 0)] * n
+    case.unseen = [0] * n
+    for line in lines:
+        case.low[at[line.day]] += line.rounding
+        case.high[at[line.day]] += line.rounding
     for call in calls:
         day = at.get(day_in(call.ended, zone))
         if call.state == "released":
             if day is not None:
                 case.released.append((day, call))
+                if (like := _like(case, call, (answered or {}).get(call.request_id))) is not None:
+                    case.like[call.request_id] = like
             continue
         priced, edited = _priced(call, catalog)
         case.around.append(priced)
@@ -214,6 +127,22 @@ def case_of(
         _doubt(case, day, at, priced)
     case.prices = [_mean_price(case, kind) for kind in range(5)]
     return case
+
+
+def _like(case: Case, failed: Paid, answered: Paid | None) -> Priced | None:
+    """What answered a request after an attempt here had failed, at the price of this attempt."""
+    if answered is None:
+        return None
+    try:
+        tokens = answered.usage.input_tokens
+        rates = case.catalog.rates(failed.endpoint, failed.ended, input_tokens=tokens)
+    except RouterError:  # the catalogue knows no such endpoint
+        return None
+    if rates is None:
+        return None
+    counts = parts(answered)
+    money = [count * price for count, price in zip(counts, prices_of(rates), strict=True)]
+    return Priced(answered, rates, counts, (*money, rates.per_request * PICO))
 
 
 def _mean_price(case: Case, kind: int) -> int:
@@ -254,9 +183,15 @@ def _doubt(case: Case, day: int, at: dict[date, int], priced: Priced) -> None:
         case.unsure[day] += amount
         case.slack[day] += 1
         return
-    unread = 0 if priced.rates is None else _UNREAD * priced.rates.output
+    unread = 0 if priced.rates is None else UNREAD * priced.rates.output
     case.high[day] += max(amount // _MISCOUNT, unread if call.outcome != "ok" else 0)
-    case.low[day] += amount // _MISCOUNT if call.outcome == "ok" else amount
+    cheaper = 0
+    if priced.rates is not None and not call.usage.cache_read_tokens:
+        # Our own count sees no cache hits; the host may have billed all of it as cached.
+        cached = call.usage.input_tokens * priced.rates.cache_read
+        cheaper = max(0, sum(priced.money[:OUTPUT]) - cached)
+        case.unseen[day] += cached
+    case.low[day] += min(amount, amount // _MISCOUNT + cheaper if call.outcome == "ok" else amount)
     case.slack[day] += call.outcome != "ok"
 
 
@@ -268,7 +203,7 @@ def misfit(case: Case, state: State) -> int:
     calls = sum(state.requests) or 1
     each = abs(sum(map(sum, state.money))) // calls // 2
     for day in range(len(case.days)):
-        (low, high), unsure = case.doubt(day), case.unsure[day]
+        (low, high), unsure, unseen = case.doubt(day), case.unsure[day], case.unseen[day]
         ours, theirs = state.money[day], billed.money[day]
         if billed.priced:
             apart = (
@@ -276,13 +211,18 @@ def misfit(case: Case, state: State) -> int:
                 if billed.by_kind
                 else [sum(theirs) - sum(ours)]
             )
-            total += _beyond(apart, low, high + (unsure if billed.by_kind else 0))
+            kinds = billed.by_kind
+            total += _beyond(
+                apart,
+                low + (unseen if kinds else 0),
+                high + (unsure + unseen if kinds else 0),
+            )
         if billed.tokens is not None:
             mine, told = state.tokens[day], billed.tokens[day]
             off = [(b - a) * p for a, b, p in zip(mine, told, prices, strict=True)]
             if billed.inputs is not None:
                 off = [(billed.inputs[day] - sum(mine[:OUTPUT])) * prices[0], off[OUTPUT]]
-            total += _beyond(off, low, high + unsure)
+            total += _beyond(off, low + unseen, high + unsure + unseen)
         if billed.requests is not None:
             off_by = abs(billed.requests[day] - state.requests[day])
             total += max(0, off_by - case.slack[day]) * each

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from router.bills.case import Case, State
+from router.bills.case import Case
+from router.bills.state import State
 
 Cause: TypeAlias = Literal[
     "missing cache hits",
+    "cache hits not in the ledger",
     "peak hours",
     "aborted streams",
     "failed attempts",
@@ -34,13 +36,17 @@ DISCRETE, FITTED, BOUNDED, FREE = 1, 2, 3, 6
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A hypothesis with what it changes in the state, how freely, and what it says to people."""
+    """A hypothesis with what it changes in the state, how freely, and what it says to people.
+
+    `ratio` (millionths) is what everything is billed at, where that is the cause.
+    """
 
     cause: Cause
     change: State
     freedom: int
     says: str
     advice: str
+    ratio: int = 0
 
 
 Hypothesis: TypeAlias = Callable[[Case, State], Iterator[Fit]]

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from router.bills.case import Case, State, billed_of
+from router.bills.case import Case
 from router.bills.causes import DISCRETE, Fit
 from router.bills.figures import day_in
+from router.bills.state import State, billed_of
 
-_HOURS = (*range(-12, 0), *range(1, 15))
+_HALF_HOURS = (*range(-24, 0), *range(1, 29))
 _TWICE = range(1980, 2021)
 """Thousandths: a day that is billed at about twice what it should be."""
 
 
 def duplicate_lines(case: Case, state: State) -> Iterator[Fit]:
     """Lines that repeat an earlier one were charged again; or whole days were."""
-    again = [line for line in case.lines if line.line in case.repeated]
+    again = [line for line in case.lines if line.repeats]
     if again:
         once = billed_of(again, case.days)
         change = State(
@@ -24,8 +25,10 @@ def duplicate_lines(case: Case, state: State) -> Iterator[Fit]:
             _folded(case, once.money),
             once.requests or [0] * len(case.days),
         )
-        numbers = sorted({line.line for line in again})
-        shown = ", ".join(map(str, numbers[:6])) + (" ..." if len(numbers) > 6 else "")
+        numbers = sorted({(line.file, line.line) for line in again})
+        several = len({line.file for line in case.lines}) > 1
+        named = [f"{number} of {file}" if several else str(number) for file, number in numbers]
+        shown = ", ".join(named[:6]) + (" ..." if len(named) > 6 else "")
         yield Fit(
             "duplicate lines",
             change,
@@ -77,10 +80,11 @@ def _other_hours(case: Case) -> Iterator[Fit]:
     bins = case.bins()
     at = {day: i for i, day in enumerate(case.days)}
     n, less = len(case.days), _negative(case.base)
-    for hours in _HOURS:
+    for halves in _HALF_HOURS:
+        by = timedelta(minutes=30 * halves)
         moved = State.zero(n)
         for start, one in bins.items():
-            day = at.get(day_in(start + timedelta(hours=hours), case.zone))
+            day = at.get(day_in(start + by, case.zone))
             if day is None:
                 continue
             for kind in range(5):
@@ -88,14 +92,14 @@ def _other_hours(case: Case) -> Iterator[Fit]:
             for place in range(6):
                 moved.money[day][place] += one.money[0][place]
             moved.requests[day] += one.requests[0]
-        offset = _offset(case) + hours
+        ahead = _utc(_offset(case) + by)
         yield Fit(
             "day boundary",
             moved.plus(less),
             DISCRETE,
-            f"its days begin {abs(hours)} hours {'earlier' if hours > 0 else 'later'} than taken: "
-            f"at midnight of UTC{offset:+d}",
-            f"read the invoice with the zone of its days (UTC{offset:+d})",
+            f"its days begin {abs(halves) / 2:g} hours "
+            f"{'earlier' if halves > 0 else 'later'} than taken: at midnight of {ahead}",
+            f"read the invoice with the zone of its days ({ahead})",
         )
 
 
@@ -115,12 +119,17 @@ def _by_start(case: Case) -> Fit:
     )
 
 
-def _offset(case: Case) -> int:
-    """Hours by which the zone of the bill is ahead of UTC, on its first day."""
+def _offset(case: Case) -> timedelta:
+    """By how much the zone of the bill is ahead of UTC, on its first day."""
     first = case.days[0]
     noon = _noon(first.year, first.month, first.day)
-    offset = noon.astimezone(case.zone).utcoffset() or timedelta()
-    return round(offset / timedelta(hours=1))
+    return noon.astimezone(case.zone).utcoffset() or timedelta()
+
+
+def _utc(offset: timedelta) -> str:
+    hours, minutes = divmod(abs(offset) // timedelta(minutes=1), 60)
+    sign = "-" if offset < timedelta() else "+"
+    return f"UTC{sign}{hours}" + (f":{minutes:02d}" if minutes else "")
 
 
 def _noon(year: int, month: int, day: int) -> datetime:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from router.bills.case import OUTPUT, Case, State
+from router.bills.case import Case
 from router.bills.causes import DISCRETE, FREE, Fit
 from router.bills.rates import prices_of
+from router.bills.state import OUTPUT, State
 
 
 def not_in_ledger(case: Case, state: State) -> Iterator[Fit]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from router.bills.case import Case, State
+from router.bills.case import Case
 from router.bills.causes import BOUNDED, DISCRETE, FITTED, Fit, scaled, share, thousandths
 from router.bills.clocks import other_prices, windows_of
 from router.bills.lines import KINDS
 from router.bills.rates import prices_of
+from router.bills.state import State
 
 
 def peak_hours(case: Case, state: State) -> Iterator[Fit]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from router.bills.case import OTHER, Case, State
+from router.bills.case import Case
 from router.bills.causes import (
     DISCRETE,
     FITTED,
@@ -18,8 +18,11 @@ from router.bills.causes import (
 )
 from router.bills.lines import KINDS
 from router.bills.rates import TIERS, parts, prices_of
+from router.bills.state import OTHER, State
+from router.catalog import Rates
 from router.errors import RouterError
 
+_ROWS, _MOST_ROWS = 4, 6
 _SAME = 2
 """Thousandths: prices closer than that are the same."""
 _STEPS = (10**18 // 10**6, 10**18 // 10**5, 10**18 // 10**4, 10**18 // 10**3, 10**18 // 100)
@@ -85,26 +88,66 @@ def _price_fit(
     ratios: Sequence[int],
     change: State,
     since: date | None = None,
+    only: str = "",
 ) -> Fit:
-    names, rows = [], {p.rates.id: p.rates for _, p in case.calls if p.rates is not None}
-    mean = case.prices
+    names: list[str] = []
+    wrong: set[str] = set()
     for kind, ratio in zip(kinds, ratios, strict=True):
-        ours, theirs = mean[kind], mean[kind] * ratio // 10**6
-        names.append(
-            f"{KINDS[kind]} at about ${theirs / 10**12:.3g} instead of ${ours / 10**12:.3g} a "
-            "million tokens"
+        rows = _rows_of(case, kind, since, only)
+        wrong |= rows.keys()
+        prices = dict.fromkeys(prices_of(rates)[kind] for rates in rows.values())
+        figures = " or ".join(
+            f"${ours * ratio / 10**18:.3g} instead of ${ours / 10**12:.3g}" for ours in prices
         )
+        names.append(f"{KINDS[kind]} at about {figures} a million tokens")
     when = f" from {since} on" if since else ""
     if case.billed.tokens is None:  # then more tokens look the same
         when += ", or so many more tokens, for this bill tells none"
-    row = min(rows, default="")
+    row = ", ".join(sorted(wrong)[:_ROWS])
     return Fit(
         "stale price",
         change,
-        FITTED + len(kinds) - 1 + (since is not None),
+        FITTED + len(kinds) - 1 + (since is not None) + bool(only),
         f"billed {' and '.join(names)}{when}",
         f"compare the price row {row} with the host's page, and correct it in an overlay",
     )
+
+
+def _rows_of(case: Case, kind: int, since: date | None, only: str) -> dict[str, Rates]:
+    """The rates that billed a kind of token, from a day on, or of one row alone."""
+    first = case.days.index(since) if since is not None else 0
+    return {
+        priced.rates.id: priced.rates
+        for day, priced in case.calls
+        if priced.rates is not None
+        and day >= first
+        and priced.tokens[kind]
+        and only in {"", priced.rates.id}
+    }
+
+
+def _of_rows(case: Case) -> dict[tuple[str, int], State]:
+    """What each price row charged for each kind of token, where there are several rows."""
+    found: dict[tuple[str, int], State] = {}
+    for day, priced in case.calls:
+        if priced.rates is None:
+            continue
+        for kind, amount in enumerate(priced.money[:OTHER]):
+            if amount:
+                name = priced.rates.id, kind
+                if name not in found:
+                    found[name] = State.zero(len(case.days))
+                found[name].money[day][kind] += amount
+    several = len({row for row, _ in found}) in range(2, _MOST_ROWS + 1)
+    return found if several else {}
+
+
+def stale_row(case: Case, state: State) -> Iterator[Fit]:
+    """One of several price rows of a model is not the host's: that of an hour, or of some days."""
+    for (row, kind), full in case.once("rows", lambda: _of_rows(case)).items():
+        found = share(case, state, full, most=20_000, least=-1000, unit=10**6)
+        if found is not None and abs(found) > _SAME * 1000:
+            yield _price_fit(case, [kind], [10**6 + found], scaled(full, found, 10**6), only=row)
 
 
 def factor(case: Case, state: State) -> Iterator[Fit]:
@@ -123,6 +166,7 @@ def factor(case: Case, state: State) -> Iterator[Fit]:
         "look for a tax, a fee for payment or an exchange rate; is it due, put it in an overlay"
         if ratio > 10**6
         else "look for a discount or credit; put the price that you really pay in an overlay",
+        ratio,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from router.bills.case import OUTPUT, Case, State
+from router.bills.case import Case
 from router.bills.causes import (
     BOUNDED,
     DISCRETE,
@@ -14,6 +14,7 @@ from router.bills.causes import (
     share,
     thousandths,
 )
+from router.bills.state import OUTPUT, State
 
 _FRESH, _READ = 0, 1
 
@@ -62,6 +63,57 @@ def _cache_fit(change: State, freedom: int, missed: int, cached: int) -> Fit:
         f"{missed:,} of {cached:,} tokens that its answers called cached were billed as fresh "
         "input",
         "ask the host for the difference, with the ledger's lines; or send them elsewhere",
+    )
+
+
+def unseen_cache(case: Case, state: State) -> Iterator[Fit]:
+    """The bill has cache hits of calls whose usage told none: its host reports them nowhere else,
+    or the usage was counted by us.
+    """
+    full = case.once("unseen", lambda: _all_cached(case))
+    most = sum(day[_READ] for day in full.tokens)
+    billed = case.billed.tokens if case.billed.inputs is None else None
+    if not most:
+        return
+    if billed is None:
+        if found := share(case, state, full):
+            yield _unseen_fit(scaled(full, found, 1000), most * found // 1000, most)
+        return
+    change, seen = State.zero(len(case.days)), 0
+    for day in range(len(case.days)):
+        room = full.tokens[day][_READ]
+        more = min(max(0, billed[day][_READ] - state.tokens[day][_READ]), room)
+        more = min(more, max(0, state.tokens[day][_FRESH] - billed[day][_FRESH]))
+        if more:
+            seen += more
+            part = scaled(State([full.tokens[day]], [full.money[day]], [0]), more, room)
+            change.tokens[day], change.money[day] = part.tokens[0], part.money[0]
+    if seen:
+        yield _unseen_fit(change, seen, most)
+
+
+def _all_cached(case: Case) -> State:
+    full = State.zero(len(case.days))
+    tells = any(p.call.state == "told" and p.tokens[_READ] for _, p in case.calls)
+    for day, priced in case.calls:
+        fresh, rates = priced.tokens[_FRESH], priced.rates
+        if rates is None or priced.tokens[_READ] or (tells and priced.call.state == "told"):
+            continue
+        full.tokens[day][_FRESH] -= fresh
+        full.tokens[day][_READ] += fresh
+        full.money[day][_FRESH] -= priced.money[_FRESH]
+        full.money[day][_READ] += fresh * rates.cache_read
+    return full
+
+
+def _unseen_fit(change: State, seen: int, most: int) -> Fit:
+    return Fit(
+        "cache hits not in the ledger",
+        change,
+        FITTED,
+        f"the bill has {seen:,} of {most:,} tokens as cached that no usage told as such",
+        "nothing is lost: the ledger charged more than the host; ask it to report cached tokens "
+        "with its answers",
     )
 
 
@@ -118,7 +170,7 @@ def _aborted_fit(change: State, freedom: int, more: int, left: int) -> Fit:
 def failed_attempts(case: Case, state: State) -> Iterator[Fit]:
     """Attempts that failed and were charged nothing by us were billed all the same."""
     n = len(case.days)
-    siblings = {p.call.request_id: p for _, p in case.calls if p.rates is not None}
+    siblings = case.like | {p.call.request_id: p for _, p in case.calls if p.rates is not None}
     told = [p for _, p in case.calls if p.call.state == "told" and p.rates is not None]
     if not case.released or not told:
         return
@@ -151,6 +203,24 @@ def failed_attempts(case: Case, state: State) -> Iterator[Fit]:
         yield Fit("failed attempts", change, freedom, says, advice)
         if (by_day := _bounded(case, state, full)) is not None:
             yield Fit("failed attempts", by_day, BOUNDED, says, advice)
+
+
+def may_be_attempts(case: Case) -> bool:
+    """Whether what a bill has more, by day, is no more than attempts that failed could make."""
+    told, requests = case.billed.tokens, case.billed.requests
+    if told is None or requests is None or not case.released:
+        return False
+    failed, more, room = [0] * len(case.days), 0, 0
+    for day, call in case.released:
+        failed[day] += 1
+        like = case.like.get(call.request_id)
+        room += sum(like.tokens) if like is not None else 0
+    for day, ours in enumerate(case.base.requests):
+        extra = requests[day] - ours
+        if extra > failed[day]:
+            return False
+        more += max(0, sum(told[day]) - sum(case.base.tokens[day])) if extra > 0 else 0
+    return 4 * more <= 5 * room
 
 
 def _bounded(case: Case, state: State, full: State) -> State | None:

@@ -8,8 +8,8 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from router.bills.calls import Paid
-from router.bills.case import Priced
 from router.bills.rates import prices_of
+from router.bills.state import Priced
 from router.catalog import Catalog, Rates
 from router.catalog.prices import Prices
 from router.catalog.rates import names_of

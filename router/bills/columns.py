@@ -61,6 +61,7 @@ def generic(header: list[str], columns: Mapping[str, str] | None) -> Shape | Non
         "columns as named", "", "named by you" if columns else "well-known names of columns",
         frozenset(found.values()), lambda cells, number: _generic(cells, number, found),
         tuple(numeric),
+        found.get("amount", ""),
     )  # fmt: skip
 
 

@@ -10,7 +10,10 @@ from router.bills.calls import Paid
 from router.money import to_usd
 
 _RUN = 5
-"""So many calls in a row off in the same direction are no accident."""
+"""So many calls in a row off in the same direction are no accident, where others are exact."""
+_LEAST = 20
+"""A run must be off by this part of the money that nobody need look at."""
+_FEW = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,21 +57,23 @@ def drift_of(
 
     A call is off by more than `share` of its cost and a millionth of a dollar. A candidate alarms
     where all its calls together are off by more than `share` and `usd`, or where five of them in
-    a row were off in one direction, whatever they cost.
+    a row were off in one direction by more than a twentieth of `usd` together: more than five
+    where others were off before. Noise that goes both ways alike is no drift.
     """
     found: dict[str, _Watch] = {}
+    floor = int(usd * 10**12)
     for call in sorted(calls, key=lambda c: c.ended):
         if call.usage.reported_cost is not None and call.state == "told":
-            found.setdefault(call.candidate, _Watch(share)).see(call)
-    floor = int(usd * 10**12)
-    return tuple(watch.drift(name, floor) for name, watch in sorted(found.items()))
+            found.setdefault(call.candidate, _Watch(share, floor)).see(call)
+    return tuple(watch.drift(name) for name, watch in sorted(found.items()))
 
 
 class _Watch:
     """The running comparison of one candidate."""
 
-    def __init__(self, share: Decimal) -> None:
-        self._share = share
+    def __init__(self, share: Decimal, floor: int) -> None:
+        self._share, self._floor = share, floor
+        self._run_gap = self._above = self._squares = 0
         self.calls = self.reported = self.ours = self.off = 0
         self._row = self._sign = self._began = self._rang = 0
 
@@ -85,15 +90,29 @@ class _Watch:
         self.off += off
         if off and not self._began:
             self._began = self.calls
-        self._row = self._row + 1 if off and sign == self._sign else int(off)
+        self._above += sign
+        self._squares += gap * gap
+        again = off and sign == self._sign
+        self._row = self._row + 1 if again else int(off)
+        self._run_gap = self._run_gap + gap if again else gap
         self._sign = sign
-        if self._row >= _RUN and not self._rang:
+        # Each call that was off outside of the run makes a run by chance likelier.
+        needed = _RUN + 2 * (self.off - self._row).bit_length()
+        enough = self._row >= needed and _LEAST * abs(self._run_gap) > self._floor
+        if enough and not self._rang:
             self._rang = self.calls
 
-    def drift(self, candidate: str, floor: int) -> Drift:
+    def _noise(self) -> bool:
+        """Whether calls are off in both directions alike, and their sum by no more than that."""
+        if self.off < _FEW:
+            return False
+        gap = self.reported - self.ours
+        return self._above**2 <= 4 * self.off and gap * gap <= 9 * self._squares
+
+    def drift(self, candidate: str) -> Drift:
         """What was seen."""
         gap = abs(self.reported - self.ours)
-        much = gap > max(int(self._share * self.ours), floor)
+        much = gap > max(int(self._share * self.ours), self._floor)
         return Drift(
             candidate=candidate,
             calls=self.calls,
@@ -101,5 +120,5 @@ class _Watch:
             ours=self.ours,
             off=self.off,
             since=self._rang - self._began + 1 if self._rang else 0,
-            alarm=bool(self._rang) or much,
+            alarm=(bool(self._rang) or much) and not self._noise(),
         )

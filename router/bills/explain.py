@@ -7,26 +7,30 @@ alike, there is no name: a false one sends people to the wrong place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from router.bills.case import Case, State, misfit
+from router.bills.case import Case, misfit
 from router.bills.causes import FREE, Cause, Fit, Hypothesis
 from router.bills.causes_bill import day_boundary, duplicate_lines
 from router.bills.causes_calls import not_billed, not_in_ledger
 from router.bills.causes_clock import peak_hours
-from router.bills.causes_prices import factor, per_request, service_tier, stale_price
+from router.bills.causes_prices import factor, per_request, service_tier, stale_price, stale_row
 from router.bills.causes_usage import (
     aborted_streams,
     failed_attempts,
+    may_be_attempts,
     missing_cache,
     reasoning_twice,
+    unseen_cache,
 )
+from router.bills.state import State
 
 HYPOTHESES: tuple[Hypothesis, ...] = (
     duplicate_lines,
     day_boundary,
     missing_cache,
+    unseen_cache,
     aborted_streams,
     failed_attempts,
     reasoning_twice,
@@ -35,6 +39,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     service_tier,
     peak_hours,
     stale_price,
+    stale_row,
     factor,
     per_request,
 )
@@ -44,10 +49,12 @@ _OF_PRICES = 950
 """The same of a cause that changes prices only: those are exact, so that little is left."""
 _OF_TOTALS = 960
 """The same where the bill has one amount a day, which several prices would explain."""
-_OF_RATIO = 985
+_OF_RATIO = 992
 """The same of one ratio for everything, which is near to any change of a dear kind's price."""
 _LIKE_OTHERS = 700
 """The same where all other models of the invoice have this cause for certain."""
+_SAME_RATIO = 1500
+"""Millionths by which the ratios of two models may differ, where all is billed at one."""
 _BOTH = 930
 _EACH = 60
 """Thousandths that the weaker one of two causes must explain beyond the other."""
@@ -98,24 +105,43 @@ _PRICES: frozenset[Cause] = frozenset(
 _RATIOS: frozenset[Cause] = frozenset({"currency, tax or fee", "discount"})
 
 
-def explain_all(cases: Sequence[Case]) -> list[Explanation]:
+def explain_all(cases: Sequence[Case], least: Callable[[int], int]) -> list[Explanation]:
     """What explains each bill, and of those that more than one cause would fit, the one that
-    all others of the same invoice have.
+    all others of the same invoice have. One ratio for everything is the same for every model.
+    `least` is what nobody need look at of so much money: no second cause is named for it.
     """
-    found = [explain(case) for case in cases]
+    found = [_or_attempts(case, explain(case, least)) for case in cases]
     sure = [e.fits[0].cause for e in found if len(e.fits) == 1]
-    if len(set(sure)) != 1:
-        return found
-    for i, one in enumerate(found):
-        like = next(
-            ((f, n) for f, n in one.near if f.cause == sure[0] and n >= _LIKE_OTHERS), None
-        )
-        if not one.fits and like is not None:
-            found[i] = Explanation((like[0],), like[1])
+    if len(set(sure)) == 1:
+        for i, one in enumerate(found):
+            near = ((f, n) for f, n in one.near if f.cause == sure[0] and n >= _LIKE_OTHERS)
+            like = next(near, None)
+            if not one.fits and like is not None:
+                found[i] = Explanation((like[0],), like[1])
+    ratios = [fit.ratio for one in found for fit in one.fits if fit.ratio]
+    if ratios and max(ratios) - min(ratios) > _SAME_RATIO:
+        found = [_doubted(one) for one in found]
     return found
 
 
-def explain(case: Case) -> Explanation:
+_ATTEMPTS: Cause = "failed attempts"
+
+
+def _or_attempts(case: Case, found: Explanation) -> Explanation:
+    """Calls that the ledger lacks may be attempts that failed, where it has as many of these."""
+    causes = tuple(fit.cause for fit in found.fits)
+    if "calls not in the ledger" not in causes or not may_be_attempts(case):
+        return found
+    return Explanation((), 0, (*causes, _ATTEMPTS))
+
+
+def _doubted(found: Explanation) -> Explanation:
+    """The same, where a ratio that others do not share is no name any more."""
+    causes = tuple(fit.cause for fit in found.fits)
+    return Explanation((), 0, causes) if any(fit.ratio for fit in found.fits) else found
+
+
+def explain(case: Case, least: Callable[[int], int]) -> Explanation:
     """What explains the difference between a bill and the ledger. Empty where nothing does."""
     start = misfit(case, case.base)
     if not start:
@@ -129,6 +155,8 @@ def explain(case: Case) -> Explanation:
     pairs = _pairs(case, singles, start)
     if alone.fits:  # what is free to be anything explains the rest of any cause
         pairs = [pair for pair in pairs if all(fit.freedom < FREE for fit in pair.fits)]
+        floor = least(sum(map(sum, case.base.money)))
+        pairs = [pair for pair in pairs if min(map(_moved, pair.fits)) > floor]
     both = _choose(pairs, start)
     if both is not None and _explained(both, start) >= _BOTH:
         gained = _explained(both, start) - (_explained(best, start) if best else 0)
@@ -197,10 +225,11 @@ def _refit(case: Case, fit: Fit, beside: State) -> Fit | None:
 
 _MAKES: dict[Cause, tuple[Hypothesis, ...]] = {
     "missing cache hits": (missing_cache,),
+    "cache hits not in the ledger": (unseen_cache,),
     "peak hours": (peak_hours,),
     "aborted streams": (aborted_streams,),
     "failed attempts": (failed_attempts,),
-    "stale price": (stale_price,),
+    "stale price": (stale_price, stale_row),
     "calls not in the ledger": (not_in_ledger,),
     "calls not billed": (not_billed,),
     "not yet billed": (not_billed,),
@@ -211,6 +240,11 @@ _MAKES: dict[Cause, tuple[Hypothesis, ...]] = {
     "rounding or fee per request": (per_request,),
     "service tier": (service_tier,),
 }
+
+
+def _moved(fit: Fit) -> int:
+    """How much money a cause puts elsewhere, days apart."""
+    return sum(abs(sum(day)) for day in fit.change.money)
 
 
 def _explained(scored: _Scored, start: int) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from router.bills.case import OUTPUT, PICO, Case
+from router.bills.case import PICO, Case
 from router.bills.causes import Cause
 from router.bills.explain import Explanation
 from router.bills.result import Finding, Residual
+from router.bills.state import OUTPUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,10 @@ class Tolerance:
     def of(self, ours: int) -> int:
         """In the unit of `ours`, which is atto-dollars."""
         return max(int(self.share * abs(ours)), int(self.usd * 10**18))
+
+
+_DAYS = 3
+"""Times the least money of a tolerance: by so much days must be off where the whole agrees."""
 
 
 def _beyond(gap: int, low: int, high: int) -> int:
@@ -80,9 +85,11 @@ def is_off(case: Case, within: Tolerance) -> bool:
         return False
     ours = sum(map(sum, case.base.money))
     gap = sum(map(sum, case.billed.money)) - ours
-    return _beyond(gap, sum(case.low), sum(case.high)) > within.of(ours) or any(
-        _day_alarm(case, within, day) for day in range(len(case.days))
-    )
+    if _beyond(gap, sum(case.low), sum(case.high)) > within.of(ours):
+        return True
+    # Where the whole agrees, days must be off by more than a cent here and there.
+    days = [d for d in range(len(case.days)) if _day_alarm(case, within, d)]
+    return sum(_day_beyond(case, d) for d in days) > _DAYS * within.of(0)
 
 
 def _whole(case: Case, plain: Finding) -> Finding:
@@ -104,9 +111,12 @@ def _whole(case: Case, plain: Finding) -> Finding:
 
 
 def _day_alarm(case: Case, within: Tolerance, day: int) -> bool:
-    ours = case.base.total(day)
-    gap = sum(case.billed.money[day]) - ours
-    return _beyond(gap, *case.doubt(day)) > within.of(ours)
+    return _day_beyond(case, day) > within.of(case.base.total(day))
+
+
+def _day_beyond(case: Case, day: int) -> int:
+    gap = sum(case.billed.money[day]) - case.base.total(day)
+    return _beyond(gap, *case.doubt(day))
 
 
 def _tokens_off(case: Case) -> bool:

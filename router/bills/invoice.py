@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+from router.bills.amounts import repeats_over
 from router.bills.lines import BillLine, Invoice
 from router.bills.parse import InvoiceFile
 from router.errors import ConfigError
@@ -38,10 +40,13 @@ def read_invoice(
     if not files:
         raise ConfigError("expected the file of an invoice, got none")
     parts = [part for file in files for part in _texts(Path(file).expanduser())]
-    read = [
-        InvoiceFile(name, text, columns=columns, decimal=decimal).invoice(tz, currency, exchange)
-        for name, text in _with_currency(parts)
-    ]
+    names: Counter[str] = Counter()
+    read = []
+    for name, text in _with_currency(parts):
+        names[name] += 1
+        told = name if names[name] == 1 else f"{name} ({names[name]})"  # of another folder
+        file = InvoiceFile(told, text, columns=columns, decimal=decimal)
+        read.append(file.invoice(tz, currency, exchange))
     amounts = [r for r in read if "amount-" in r.shape]
     costs = [r for r in read if "cost-" in r.shape]
     if amounts and costs:
@@ -124,10 +129,11 @@ def _joined(parts: Sequence[Invoice]) -> Invoice:
     hosts = {part.host for part in parts}
     if len(hosts) > 1 or len({part.currency for part in parts}) > 1:
         raise ConfigError("expected files of one host in one currency; read them one by one")
+    lines = repeats_over([part.lines for part in parts])
     return replace(
         first,
-        lines=tuple(_all(parts)),
-        repeated=tuple(line for part in parts for line in part.repeated),
+        lines=tuple(lines),
+        repeated=tuple(n for _, n in dict.fromkeys((b.file, b.line) for b in lines if b.repeats)),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         files=tuple(name for part in parts for name in part.files),
     )

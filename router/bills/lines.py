@@ -25,6 +25,8 @@ class BillLine:
 
     `amount` is atto-dollars (1e-18 USD), None where the file names none; `tokens` and `requests`
     likewise. `model` is the host's word, "" where it names none; `key` is the NAME of an API key.
+    `repeats` says that an earlier line, of any file, is the same; `rounding` (atto-dollars) is
+    half a unit of the last place in which the file writes amounts.
     """
 
     line: int
@@ -37,6 +39,9 @@ class BillLine:
     amount: int | None = None
     key: str = ""
     ident: str = ""
+    file: str = ""
+    repeats: bool = False
+    rounding: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

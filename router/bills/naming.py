@@ -8,6 +8,11 @@ from collections.abc import Iterable, Mapping
 from router.catalog import Catalog
 
 _DATED = re.compile(r"-20\d{2}-?\d{2}-?\d{2}$")
+_METER = re.compile(
+    r"(-(inp|inpt|input|outp|outpt|opt|out|output|cchd|cached|glbl|global|dzone|dz|data|zone|regnl"
+    r"|regional|tokens?|1k|1m))+$"
+)
+"""What meters of clouds say behind a model's name: kind, region, unit."""
 
 
 class Names:
@@ -17,6 +22,8 @@ class Names:
         self, catalog: Catalog, host: str, called: Iterable[str], models: Mapping[str, str] | None
     ) -> None:
         self._host = host
+        self.guessed: dict[str, str] = {}
+        """Words that name no model to the letter, with the endpoint that they were taken for."""
         self._given = {word: _endpoint(name, host) for word, name in (models or {}).items()}
         self._called = {name for name in called if name.endswith(f"@{host}")}
         self._known: dict[str, list[str]] = {}
@@ -45,10 +52,11 @@ class Names:
             found = list(dict.fromkeys(self._known.get(form, ())))
             if found:
                 called = [name for name in found if name in self._called]
-                return (called or found)[0]
-        inside = {n for f, names in self._known.items() if f in _plain(word) for n in names}
-        called = sorted(inside & self._called, key=len, reverse=True)
-        return called[0] if called else f"{word}@{self._host}"
+                name = (called or found)[0]
+                if form != _plain(word) or len(called or found) > 1:
+                    self.guessed[word] = name
+                return name
+        return f"{word}@{self._host}"
 
 
 def _endpoint(name: str, host: str) -> str:
@@ -58,7 +66,7 @@ def _endpoint(name: str, host: str) -> str:
 def _forms(word: str) -> list[str]:
     whole = _plain(word)
     last = _plain(word.rpartition("/")[2])
-    forms = [whole, last, _DATED.sub("", whole), _DATED.sub("", last)]
+    forms = [whole, last, _DATED.sub("", whole), _DATED.sub("", last), _METER.sub("", whole)]
     return list(dict.fromkeys(form for form in forms if form))
 
 

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from router.bills.amounts import reversed_out, rounded, without_amount
 from router.bills.columns import generic
-from router.bills.figures import atto, day_in, instant_or_day, mark_of, number
+from router.bills.figures import (
+    atto,
+    day_in,
+    half_a_place,
+    instant_or_day,
+    mark_of,
+    number,
+    units_in,
+)
 from router.bills.lines import BillLine, Invoice
 from router.bills.shapes import SHAPES, Row, Shape
+from router.bills.texts import csv_rows, json_rows
 from router.errors import ConfigError
 
 _TOTAL = re.compile(
     r"(grand |sub)?-?(totals?|sum|gesamt|gesamtsumme|summe|somme|totale|合计|总计)\b.*",
     re.IGNORECASE,
+)
+_DAY = re.compile(
+    r"\d{4}[-/]\d{2}[-/]\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}|[A-Z][a-z]{2} \d{1,2}, \d{4}"
 )
 
 
@@ -33,36 +43,18 @@ class InvoiceFile:
     ) -> None:
         self.name = name
         first = text.lstrip()[:1]
-        self._delimiter = ","
-        header, rows = _json_rows(name, text) if first in {"{", "["} else self._csv_rows(text)
+        if first in {"{", "["}:
+            self._delimiter, (header, rows) = ",", json_rows(name, text)
+        else:
+            self._delimiter, header, rows = csv_rows(name, text)
         self._header = [column.strip().lower() for column in header]
         self._rows = list(rows)
         self._shape = self._shape_of(columns)
         at = [self._header.index(c) for c in self._shape.numbers if c in self._header]
         cells = (row[i] for _, row in self._rows for i in at if i < len(row))
+        if decimal not in {None, ".", ","}:
+            raise ConfigError(f"decimal: expected '.' or ',', got {decimal!r}")
         self._mark = decimal or mark_of(cells, self._delimiter)
-
-    def _csv_rows(self, text: str) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-        opening = text.splitlines()[:1]
-        if not opening or not opening[0].strip():
-            raise ConfigError(f"{self.name}, line 1: expected a header, the file begins empty")
-        self._delimiter = max(",;\t|", key=opening[0].count)
-        reader = csv.reader(io.StringIO(text), delimiter=self._delimiter)
-        try:
-            header = next(reader)
-        except csv.Error as error:
-            raise ConfigError(f"{self.name}, line 1: expected CSV: {error}") from None
-        return header, self._lines_of(reader)
-
-    def _lines_of(self, reader: Any) -> Iterator[tuple[int, list[str]]]:
-        try:
-            for row in reader:
-                if any(cell.strip() for cell in row):
-                    yield reader.line_num, row
-        except csv.Error as error:
-            raise ConfigError(
-                f"{self.name}, line {reader.line_num}: expected CSV: {error}"
-            ) from None
 
     def _shape_of(self, columns: Mapping[str, str] | None) -> Shape:
         known = None if columns else next((s for s in SHAPES if s.needs <= {*self._header}), None)
@@ -92,7 +84,7 @@ class InvoiceFile:
         seen: Counter[tuple[str, ...]] = Counter()
         repeated: list[int] = []
         for line, cells in self._rows:
-            if any(_TOTAL.fullmatch(cell.strip()) for cell in cells[:4]):
+            if self._is_total(cells):
                 totals.append(line)
                 continue
             row = self._row(line, cells)
@@ -109,11 +101,21 @@ class InvoiceFile:
         told = {row.currency.strip().upper() for _, row in rows if row.currency.strip()}
         if len(told) > 1:
             raise ConfigError(f"{self.name}: expected one currency, got {', '.join(sorted(told))}")
-        unit = (currency or next(iter(told), "")).upper()
+        unit = self._unit((currency or next(iter(told), "")).upper())
         if not unit:
             notes.append("no currency is named: taken as USD")
         worth = _worth(self.name, unit or "USD", exchange)
-        lines = [bill for line, row in rows for bill in self._lines(line, row, zone, worth)]
+        again = frozenset(repeated)
+        lines = [
+            replace(bill, file=self.name, repeats=line in again)
+            for line, row in rows
+            for bill in self._lines(line, row, zone, worth)
+        ]
+        lines = reversed_out(rounded(lines, atto(self._half_a_place() * worth)))
+        unpriced = without_amount(lines)
+        if unpriced:
+            shown = ", ".join(map(str, unpriced[:8])) + (" ..." if len(unpriced) > 8 else "")
+            notes.append(f"lines with tokens and no amount, taken as free: {shown}")
         return Invoice(
             lines=tuple(lines),
             shape=shape.name,
@@ -128,6 +130,18 @@ class InvoiceFile:
         )
 
     def _row(self, line: int, cells: Sequence[str]) -> Row:
+        """What the shape reads.
+
+        Raises:
+            ConfigError: more or fewer cells than the header has, or cells that make no sense.
+        """
+        over = any(cell.strip() for cell in cells[len(self._header) :])
+        if over or len(cells) < len(self._header):
+            raise ConfigError(
+                f"{self.name}, line {line}: expected {len(self._header)} cells as in the header, "
+                f"got {len(cells)}; put cells that hold {self._delimiter!r} in quotes, and look "
+                "for a line or a download that was cut"
+            )
         by_name = dict(zip(self._header, cells, strict=False))
 
         def figure(column: str) -> Decimal | None:
@@ -139,17 +153,54 @@ class InvoiceFile:
             except ValueError as error:
                 raise ValueError(f"{column}: {error}") from None
 
-        if len(cells) > len(self._header) and any(c.strip() for c in cells[len(self._header) :]):
-            raise ConfigError(
-                f"{self.name}, line {line}: expected {len(self._header)} cells as in the header, "
-                f"got {len(cells)}; put cells that hold {self._delimiter!r} in quotes"
-            )
         try:
-            return self._shape.read(by_name, figure)
+            row = self._shape.read(by_name, figure)
+            if any("\n" in cell for cell in (row.model, row.when, row.key)):
+                raise ValueError(
+                    "expected a model, a day and a key in one line each; is a quote not closed?"
+                )
+            return row
         except KeyError as error:
             raise ConfigError(f"{self.name}, line {line}: no cell for {error.args[0]}") from None
         except ValueError as error:
             raise ConfigError(f"{self.name}, line {line}: {error}") from None
+
+    def _is_total(self, cells: Sequence[str]) -> bool:
+        """Whether a row sums up others: it says so in one of its first cells, and has no day."""
+        if not any(_TOTAL.fullmatch(cell.strip()) for cell in cells[:4]):
+            return False
+        if any(_DAY.match(cell.strip()) for cell in cells):
+            return False
+        try:
+            instant_or_day(self._row(0, cells).when)
+        except (ConfigError, ValueError):
+            return True
+        return False
+
+    def _unit(self, named: str) -> str:
+        """The currency: as named, which signs in the cells of amounts must not contradict."""
+        at = self._column(self._shape.money)
+        for line, row in self._rows if at is not None else ():
+            signs = units_in(row[at]) if at is not None and at < len(row) else frozenset()
+            if not signs or named in signs:
+                continue
+            first = "USD" if "USD" in signs else min(signs)
+            if named or (len(signs) > 1 and first != "USD"):
+                raise ConfigError(
+                    f"{self.name}, line {line}: expected amounts in {named or 'one currency'}, "
+                    f"got {row[at or 0].strip()[:40]!r}; name the right one with currency="
+                )
+            named = first
+        return named
+
+    def _column(self, name: str) -> int | None:
+        return self._header.index(name) if name in self._header else None
+
+    def _half_a_place(self) -> Decimal:
+        at = self._column(self._shape.money)
+        if at is None:
+            return Decimal(0)
+        return half_a_place((row[at] for _, row in self._rows if at < len(row)), self._mark)
 
     def _zone(self, tz: str | None, rows: Iterable[tuple[int, Row]]) -> tzinfo:
         if tz is not None:
@@ -178,6 +229,8 @@ class InvoiceFile:
 
     def _lines(self, line: int, row: Row, zone: tzinfo, worth: Decimal) -> Iterator[BillLine]:
         at = self._at(line, row)
+        # Negative tokens or requests take an earlier line back; an amount alone is a credit.
+        takes_back = any((n or 0) < 0 for part in row.parts for n in (part.tokens, part.requests))
         for part in row.parts:
             counts = []
             for value in (part.tokens, part.requests):
@@ -188,7 +241,8 @@ class InvoiceFile:
                     )
                 counts.append(None if value is None else int(value))
             nature = part.nature
-            if nature == "usage" and part.amount is not None and part.amount < 0:
+            negative = part.amount is not None and part.amount < 0
+            if nature == "usage" and negative and not takes_back:
                 nature = "credit"
             yield BillLine(
                 line=line,
@@ -204,33 +258,6 @@ class InvoiceFile:
             )
 
 
-def _json_rows(name: str, text: str) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """JSON lines, a list, or an object with a list under "data": the fields as columns."""
-    found: list[tuple[int, Mapping[str, object]]] = []
-    try:
-        whole = json.loads(text, parse_float=Decimal)
-        if isinstance(whole, Mapping) and isinstance(whole.get("data"), list):
-            whole = whole["data"]
-        found = list(enumerate(whole if isinstance(whole, list) else [whole], start=1))
-    except json.JSONDecodeError:
-        for i, line in enumerate(text.splitlines(), start=1):
-            if not line.strip():
-                continue
-            try:
-                found.append((i, json.loads(line, parse_float=Decimal)))
-            except json.JSONDecodeError as error:
-                raise ConfigError(f"{name}, line {i}: expected JSON: {error.msg}") from None
-    for i, row in found:
-        if not isinstance(row, Mapping):
-            raise ConfigError(f"{name}, row {i}: expected an object, got {type(row).__name__}")
-    header = list(dict.fromkeys(key for _, row in found for key in row))
-
-    def cell(value: object) -> str:
-        return "" if value is None else f"{value:f}" if isinstance(value, Decimal) else str(value)
-
-    return header, ((i, [cell(row.get(key)) for key in header]) for i, row in found)
-
-
 def _worth(name: str, unit: str, exchange: Mapping[str, str | Decimal] | None) -> Decimal:
     if unit == "USD":
         return Decimal(1)
@@ -240,7 +267,10 @@ def _worth(name: str, unit: str, exchange: Mapping[str, str | Decimal] | None) -
             f"{name}: amounts are in {unit}; say what one is worth: exchange={{{unit!r}: '0.14'}} "
             "in USD"
         )
-    worth = number(str(rate))
+    try:
+        worth = number(str(rate))
+    except ValueError as error:
+        raise ConfigError(f"exchange: {unit}: {error}") from None
     if worth <= 0:
         raise ConfigError(f"exchange: expected USD for one {unit} above zero, got {rate}")
     return worth

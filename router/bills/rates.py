@@ -10,6 +10,8 @@ from router.errors import RouterError
 from router.horizon import billed
 
 TIERS = ("batch", "flex", "priority")
+UNREAD = 128
+"""Output tokens that a closed stream may have had on their way; see `router.loss`."""
 _MARGIN = timedelta(seconds=2)
 """The ledger notes a call's end a moment after its price was looked up."""
 

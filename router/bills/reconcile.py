@@ -52,6 +52,13 @@ def reconcile(
         InvalidRequestError: no host is known whose bill this is.
     """
     catalog, within = catalog or Catalog.default(), tolerance or Tolerance()
+    for name, day in (("since", since), ("until", until)):
+        if day is not None and (isinstance(day, datetime) or not isinstance(day, date)):
+            raise InvalidRequestError(
+                f"{name}: expected a day of the bill, such as date(2026, 11, 1); got "
+                f"{type(day).__name__}",
+                param=name,
+            )
     if invoice is None:
         found = read_history(history, since=_start(since), until=_start(until))
         calls = [c for c in found.calls if host is None or c.host == host]
@@ -76,11 +83,12 @@ def reconcile(
     last = datetime.combine(days[-1] + _DAY, time(), invoice.zone)
     found = read_history(history, since=first - _DAY, until=last + _DAY)
     calls = [call for call in found.calls if call.host == where]
-    cases = _cases(invoice, calls, days, catalog, where, models)
+    names = Names(catalog, where, {call.endpoint for call in calls}, models)
+    cases = _cases(invoice, found, calls, days, catalog, where, names)
     residuals: list[Residual] = []
     findings: list[Finding] = []
     alarming = [case for case in cases if case.calls and case.lines and is_off(case, within)]
-    whys = dict(zip(map(id, alarming), explain_all(alarming), strict=True))
+    whys = dict(zip(map(id, alarming), explain_all(alarming, within.of), strict=True))
     for case in cases:
         finding = finding_of(case, within, whys.get(id(case)))
         findings.append(finding)
@@ -91,7 +99,7 @@ def reconcile(
         residuals=tuple(sorted(residuals, key=lambda r: (r.day, r.model))),
         findings=tuple(sorted(findings, key=lambda f: -abs(f.residual or 0))),
         drift=drift_of(inside, share=within.share, usd=within.usd),
-        notes=tuple(_notes(invoice, cases, found, catalog, at)),
+        notes=tuple(_notes(invoice, cases, found, catalog, at, names)),
     )
 
 
@@ -114,13 +122,14 @@ def _days(invoice: Invoice, since: date | None, until: date | None) -> list[date
 
 def _cases(
     invoice: Invoice,
+    found: History,
     calls: Sequence[Paid],
     days: list[date],
     catalog: Catalog,
     host: str,
-    models: Mapping[str, str] | None,
+    names: Names,
 ) -> list[Case]:
-    names = Names(catalog, host, {call.endpoint for call in calls}, models)
+    answered = {c.request_id: c for c in found.calls if c.state in {"told", "counted"}}
     lines: dict[str, list[BillLine]] = {}
     inside = set(days)
     for line in invoice.of("usage"):
@@ -131,13 +140,12 @@ def _cases(
     for call in calls:
         by_model.setdefault(whole if whole in lines else call.endpoint, []).append(call)
     if whole in lines:  # some lines name no model, so all are taken together
-        lines = {whole: [line for found in lines.values() for line in found]}
-    repeated = frozenset(invoice.repeated)
+        lines = {whole: [line for some in lines.values() for line in some]}
     cases = []
     for name in sorted(lines.keys() | by_model.keys()):
         case = case_of(
             *(name, lines.get(name, []), by_model.get(name, []), days, invoice.zone),
-            *(catalog, repeated),
+            *(catalog, answered),
         )
         if case.lines or case.calls:
             cases.append(case)
@@ -150,8 +158,13 @@ def _notes(
     found: History,
     catalog: Catalog,
     at: datetime | None,
+    names: Names,
 ) -> list[str]:
     notes = list(invoice.notes)
+    notes += [
+        f"{word!r} on the bill is taken for {name}; if it is another, say so with models="
+        for word, name in sorted(names.guessed.items())
+    ]
     for nature in ("tax", "credit", "other"):
         amount = invoice.amount(nature)
         if amount:

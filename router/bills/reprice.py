@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from router.bills.calls import Paid, read_history
-from router.bills.rates import own_rates, tier_in
+from router.bills.rates import UNREAD, own_rates, tier_in
 from router.catalog import Catalog, Rates
 from router.catalog.rates import aware
 from router.errors import InvalidRequestError, RouterError
@@ -25,7 +25,8 @@ _GROUPS = ("model", "host", "candidate", "endpoint", "outcome", "day", "month", 
 class Row:
     """One call: what it cost and what it would have, in pico-dollars.
 
-    `new` is None where it cannot be priced, and `why` says so; `rates_id` is the new price row.
+    `new` is None where it cannot be priced, and `why` says so, or what was charged beside its
+    usage; `rates_id` is the new price row.
     """
 
     call: Paid
@@ -149,7 +150,8 @@ def reprice(
     weeks. `known_at` forgets what was announced later. `candidate`, or `host` for the same model
     there, takes tokens and cache hits as they were: another vocabulary or cache would differ.
     Without any of these the same prices are looked up again, which gives the ledger's own cost
-    for every call whose usage was reported. A service tier is that of the ledger's price row.
+    for every call whose usage was reported, and for streams that were left: what was on its way
+    and charged with them is priced too. A service tier is that of the ledger's price row.
 
     Raises:
         InvalidRequestError: `at` or `known_at` without an offset, or both candidate and host.
@@ -157,6 +159,17 @@ def reprice(
     """
     if candidate is not None and host is not None:
         raise InvalidRequestError("expected a candidate or a host, got both", param="host")
+    for name, word in (("candidate", candidate), ("host", host)):
+        if word is not None and not word:
+            raise InvalidRequestError(f"{name}: expected a name, got ''", param=name)
+    for name, given in (("at", at), ("known_at", known_at), ("since", since), ("until", until)):
+        span = name == "at" and isinstance(given, timedelta)
+        if given is not None and not span and not isinstance(given, datetime):
+            more = " or a timedelta" if name == "at" else ""
+            raise InvalidRequestError(
+                f"{name}: expected a datetime with an offset{more}, got {type(given).__name__}",
+                param=name,
+            )
     if isinstance(at, datetime):
         at = aware(at)
     known = None if known_at is None else aware(known_at)
@@ -207,7 +220,12 @@ def _row(call: Paid, where: _Elsewhere) -> Row:
         return Row(call=call, old=call.cost, new=None, why=str(error).split(";")[0])
     if rates is None:
         return Row(call=call, old=call.cost, new=None, why="its price is not known there and then")
-    return Row(call=call, old=call.cost, new=cost(call.usage, rates).pico, rates_id=rates.id)
+    own, usage, why = own_rates(where.catalog, call), call.usage, ""
+    if call.state == "counted" and own is not None:
+        more = replace(usage, output_tokens=usage.output_tokens + UNREAD)
+        if cost(usage, own).pico != call.cost == cost(more, own).pico:
+            usage, why = more, f"with {UNREAD} output tokens that were on their way"
+    return Row(call=call, old=call.cost, new=cost(usage, rates).pico, rates_id=rates.id, why=why)
 
 
 def _unpriceable(call: Paid) -> str:

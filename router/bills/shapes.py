@@ -55,6 +55,8 @@ class Shape:
     needs: frozenset[str]
     read: Reader
     numbers: tuple[str, ...]
+    money: str = ""
+    """The column of amounts, where these are not worked out of prices."""
 
 
 _DEEPSEEK: dict[str, Kind] = {
@@ -155,7 +157,10 @@ def _openrouter_rows(cells: Cells, number: Number) -> Row:
     each = Part("all", requests=Decimal(1), amount=number("cost_total"))
     model, ident = cells["model_permaslug"], cells["generation_id"]
     key = cells.get("api_key_name", "")
-    return Row(cells["created_at"], model, (each, *parts), key=key, ident=ident)
+    when = cells["created_at"].strip()
+    if re.fullmatch(r"[\d-]+[ T][\d:.]+", when):
+        when += "+00:00"  # OpenRouter's instants are UTC, and say so nowhere in the file
+    return Row(when, model, (each, *parts), key=key, ident=ident)
 
 
 def _openrouter_days(cells: Cells, number: Number) -> Row:
@@ -172,10 +177,9 @@ def _openrouter_days(cells: Cells, number: Number) -> Row:
 
 
 def _focus(cells: Cells, number: Number) -> Row:
-    said = " ".join(
-        cells.get(column, "")
-        for column in ("x_skumetername", "skumeter", "skuid", "chargedescription", "resourcename")
-    )
+    meters = ("x_skumetername", "skumeter", "skuid", "chargedescription", "resourcename")
+    words = [cells.get(column, "").strip() for column in meters]
+    said = " ".join(words)
     category = cells.get("chargecategory", "Usage").strip().lower()
     nature: Nature = (
         "usage"
@@ -186,13 +190,13 @@ def _focus(cells: Cells, number: Number) -> Row:
         if category in {"credit", "adjustment"}
         else "other"
     )
-    words = cells.get("consumedunit", "").lower().split()
-    unit = next((_UNITS[word] for word in words if word in _UNITS), 1)
+    units = cells.get("consumedunit", "").lower().split()
+    unit = next((_UNITS[word] for word in units if word in _UNITS), 1)
     quantity = number("consumedquantity")
-    counted = quantity is not None and any("token" in word for word in words)
+    counted = quantity is not None and any("token" in word for word in units)
     tokens = quantity * unit if counted and quantity is not None else None
     part = Part(_kind_in(said), tokens=tokens, amount=number("billedcost"), nature=nature)
-    model = cells.get("x_model") or said
+    model = cells.get("x_model") or next(filter(None, words), "")
     currency = cells.get("billingcurrency", "")
     return Row(cells["chargeperiodstart"], model, (part,), currency)
 
@@ -209,7 +213,9 @@ def _kind_in(said: str) -> Kind:
 
 
 def _shape(name: str, host: str, seen: str, needs: str, numbers: str, read: Reader) -> Shape:
-    return Shape(name, host, seen, frozenset(needs.split()), read, tuple(numbers.split(",")))
+    columns = tuple(numbers.split(","))
+    money = "" if columns[0] == "price" else columns[0]
+    return Shape(name, host, seen, frozenset(needs.split()), read, columns, money)
 
 
 SHAPES: tuple[Shape, ...] = (
@@ -240,7 +246,7 @@ SHAPES: tuple[Shape, ...] = (
     ),
     Shape(
         "OpenRouter activity, by day", "openrouter", _QUOTED,
-        frozenset({"date", "usage", "requests"}), _openrouter_days, ("usage",),
+        frozenset({"date", "usage", "requests"}), _openrouter_days, ("usage",), "usage",
     ),
     _shape(
         "FOCUS cost export", "", _DESCRIBED,

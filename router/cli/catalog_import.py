@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from router._clock import utcnow
+from router._files import replacing
 from router.catalog import Catalog
 from router.catalog.diff import diff_prices
 from router.catalog.imports import Imported, from_genai_prices, from_litellm
@@ -24,7 +25,6 @@ from router.cli.instants import day
 from router.cli.output import Output
 from router.errors import ConfigError
 from router.money import to_usd
-from router.reports.files import replacing
 
 _LISTS: dict[str, tuple[Any, str, str]] = {
     "litellm": (from_litellm, "litellm", "model_prices_and_context_window_backup.json"),

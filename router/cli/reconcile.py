@@ -23,7 +23,13 @@ _ALARM = 2
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("reconcile", help="a host's bill against the ledger")
+    parser = commands.add_parser(
+        "reconcile",
+        help="a host's bill against the ledger",
+        epilog="exit status: 0 all agrees; 1 a file or setting cannot be used; 2 an alarm, with "
+        "the table on standard output. Arguments that do not parse end with 2 too, as in every "
+        "command, with 'usage:' on standard error and nothing on standard output.",
+    )
     parser.add_argument(
         "invoice", nargs="*", metavar="FILE", help="CSV, JSON lines or zip; none: reported costs"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ from typing import Any
 from router.cli.common import add_ledger, require_ledger
 from router.cli.instants import day, instant
 from router.cli.output import Output, add_json
+from router.cli.report_out import STDOUT, to_path
 from router.client import Client
 from router.errors import ConfigError
 from router.reports import Focus, Report, Table, verify
+from router.reports.locales import conventions
 
 _SHOWN = 12
 """Figures that fit a screen: those behind them are in files and JSON."""
 _KINDS = ("spend", "accuracy", "savings", "fleets")
+_UNLISTED = "calls billed by a price row that is not in this catalogue"
 
 
 def add_to(commands: Any) -> None:
@@ -37,7 +41,11 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--format", choices=("table", "csv", "parquet", "focus", "html", "json"), default="table"
     )
-    parser.add_argument("--out", metavar="FILE", help="write csv, parquet, focus or html here")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="write csv, parquet, focus or html here; - for standard output",
+    )
     parser.add_argument("--csv", metavar="FILE", help="write CSV here, beside the table")
     parser.add_argument("--locale", metavar="NAME", help="of the spreadsheet: de, en, fr, ...")
     parser.add_argument(
@@ -47,6 +55,14 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--account", default="centroute", metavar="NAME", help="BillingAccountId of focus"
     )
+    parser.add_argument(
+        "--catalog",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="catalogue overlay, for prices of your own; may be given again",
+    )
+    parser.add_argument("--budgets", metavar="FILE", help="budgets that the html page shows")
     add_ledger(parser)
     add_json(parser)
     parser.set_defaults(run=run)
@@ -60,16 +76,24 @@ def run(given: argparse.Namespace) -> int:
     _check(given)
     require_ledger(given.ledger)
     span = {"since": given.since, "until": given.until, "tz": given.tz}
-    with Client(ledger=given.ledger) as client:
+    budgets = Path(given.budgets) if given.budgets else None
+    catalog = given.catalog or None
+    with Client(ledger=given.ledger, catalog=catalog, budgets=budgets) as client:
         if given.format == "html":
-            written = client.html_report(given.out, **span)
-            out.line(f"written: {written}")
-            out.data({"written": str(written)})
-            return 0
+            return _page(out, client, given, span)
         if given.format == "focus":
             return _focus(out, client.focus(account=given.account, **span), given)
         table = _table(client, given, span)
     _show(out, table, given)
+    return 0
+
+
+def _page(out: Output, client: Client, given: argparse.Namespace, span: Mapping[str, Any]) -> int:
+    with to_path(given.out) as path:
+        written = client.html_report(path, **span, checksum=given.checksum)
+    if given.out != STDOUT:
+        out.line(f"written: {written}")
+        out.data({"written": str(written)})
     return 0
 
 
@@ -85,6 +109,9 @@ def _table(client: Client, given: argparse.Namespace, span: Mapping[str, Any]) -
 
 
 def _show(out: Output, table: Table, given: argparse.Namespace) -> None:
+    if given.out == STDOUT:
+        _write(table, given.out, given.format, given)
+        return
     rows = list(table)
     columns = table.columns
     if isinstance(table, Report):
@@ -98,6 +125,9 @@ def _show(out: Output, table: Table, given: argparse.Namespace) -> None:
         out.line(f"\ntotal: {table.total:f} USD")
         if table.unpriced:
             out.line(f"calls without a known price, not in this total: {table.unpriced}")
+        if table.unlisted:
+            out.line(f"{_UNLISTED}: {table.unlisted}; --catalog FILE adds an overlay")
+            data |= {"unlisted": table.unlisted}
         data |= {"total_usd": table.total, "unpriced": table.unpriced}
     for path, kind in ((given.csv, "csv"), (given.out, given.format)):
         if path:
@@ -106,28 +136,43 @@ def _show(out: Output, table: Table, given: argparse.Namespace) -> None:
 
 
 def _focus(out: Output, focus: Focus, given: argparse.Namespace) -> int:
-    written = _write(focus, given.out, "csv", given)
-    out.line(f"written: {written}: {len(focus)} rows, BilledCost {focus.total:f} USD")
+    # As the name says: a file that ends in .parquet and holds CSV is read by nothing.
+    kind = "parquet" if given.out.lower().endswith(".parquet") else "csv"
+    written = _write(focus, given.out, kind, given)
+    notes = []
     if focus.unpriced:
-        out.line(
+        notes.append(
             f"calls without a known price, in none of the rows: {focus.unpriced}; "
             "FOCUS has no unknown cost, and unknown is not zero"
         )
+    if focus.unlisted:
+        notes.append(
+            f"{_UNLISTED}, so they are adjustments: {focus.unlisted}; "
+            "--catalog FILE adds an overlay"
+        )
+    if given.out == STDOUT:
+        print(*notes, sep="\n", end="\n" if notes else "", file=sys.stderr)
+        return 0
+    out.line(f"written: {written}: {len(focus)} rows, BilledCost {focus.total:f} USD")
+    for note in notes:
+        out.line(note)
     out.data(
         {
             "written": str(written),
             "rows": len(focus),
             "billed_cost_usd": focus.total,
             "unpriced": focus.unpriced,
+            "unlisted": focus.unlisted,
         }
     )
     return 0
 
 
-def _write(table: Table, path: str, kind: str, given: argparse.Namespace) -> Path:
-    if kind == "parquet":
-        return table.to_parquet(path, checksum=given.checksum)
-    return table.to_csv(path, given.locale, checksum=given.checksum)
+def _write(table: Table, name: str, kind: str, given: argparse.Namespace) -> Path:
+    with to_path(name) as path:
+        if kind == "parquet":
+            return table.to_parquet(path, checksum=given.checksum)
+        return table.to_csv(path, given.locale, checksum=given.checksum)
 
 
 def _verified(out: Output, path: str) -> int:
@@ -153,13 +198,27 @@ def _check(given: argparse.Namespace) -> None:
             raise ConfigError(f"--format {given.format} has its own columns: drop --kind and --by")
         if given.csv:
             raise ConfigError(f"--csv goes with --format table or csv, not {given.format}")
+    if given.by and given.kind in {"savings", "fleets"}:
+        raise ConfigError(f"--kind {given.kind} has its own rows: drop --by")
+    if given.budgets and given.format != "html":
+        raise ConfigError("--budgets goes with --format html")
+    _check_stdout(given)
     if given.format == "focus" and given.locale:
         raise ConfigError("--format focus: the specification has decimal points; drop --locale")
     sheet = given.csv or given.format == "csv"
     if given.locale and not sheet:
         raise ConfigError("--locale goes with --csv or --format csv")
-    if given.checksum and not (given.csv or given.format in {"csv", "parquet", "focus"}):
-        raise ConfigError("--checksum goes with a file of figures: csv, parquet or focus")
+    if given.locale:
+        conventions(given.locale)
+    if given.checksum and not (given.csv or files):
+        raise ConfigError("--checksum goes with a file: csv, parquet, focus or html")
+
+
+def _check_stdout(given: argparse.Namespace) -> None:
+    if given.csv == STDOUT:
+        raise ConfigError("--csv -: the table is there; expected --format csv --out -")
+    if given.out == STDOUT and (given.checksum or given.csv or given.json):
+        raise ConfigError("--out -: drop --checksum, --csv and --json")
 
 
 def _when(text: str) -> Any:

@@ -8,11 +8,12 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from router._clock import utcnow
 from router.catalog import Catalog
 from router.cli.common import add_ledger, require_ledger
 from router.cli.instants import instant
 from router.cli.output import Output, add_json
-from router.errors import ConfigError
+from router.errors import ConfigError, RouterError
 from router.ledgers.open import default_ledger
 from router.money import to_usd
 
@@ -46,11 +47,13 @@ def run(given: argparse.Namespace) -> int:
 
     if given.at is not None and given.later is not None:
         raise ConfigError("expected --at or --later, got both")
+    catalog = Catalog.default().overlay(*given.catalog)
+    _known(catalog, given.candidate, given.host)
     out = Output(as_json=given.json)
     require_ledger(given.ledger)
     repriced = reprice(
         given.ledger or default_ledger(os.environ),
-        Catalog.default().overlay(*given.catalog),
+        catalog,
         at=given.at if given.later is None else given.later,
         known_at=given.known_at,
         candidate=given.candidate,
@@ -79,6 +82,22 @@ def run(given: argparse.Namespace) -> int:
         }
     )
     return 0
+
+
+def _known(catalog: Catalog, candidate: str | None, host: str | None) -> None:
+    """Refuse what no call could be priced by.
+
+    Raises:
+        ConfigError: the catalogue has no such candidate or host.
+    """
+    if candidate is not None:
+        try:
+            catalog.rates(candidate, utcnow())
+        except RouterError as error:
+            raise ConfigError(f"--candidate: {error}") from None
+    hosts = {endpoint.host for endpoint in catalog.endpoints}
+    if host is not None and host not in hosts:
+        raise ConfigError(f"--host: expected one of {', '.join(sorted(hosts))}; got {host!r}")
 
 
 def _figures(group: Group) -> list[Any]:

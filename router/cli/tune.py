@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from policies import cascade, cheapest_adequate, load_policy, pacing, threshold, utility
 from policies.types import Policy
+from router._files import file_named, whole
 from router.cli.common import add_ledger, require_ledger
 from router.cli.instants import instant
 from router.cli.output import Output, add_json
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _FAMILIES = {
     kind.__name__: kind for kind in (utility, cascade, threshold, cheapest_adequate, pacing)
 }
+_CHARTS = (".png", ".svg", ".pdf")
 
 
 def add_to(commands: Any) -> None:
@@ -43,7 +45,9 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--floor", metavar="GRADE", type=float, help="choose the cheapest so good")
     parser.add_argument("--sure", action="store_true", help="its 95 %% interval must keep to it")
     parser.add_argument("--out", metavar="FILE", help="write the chosen policy here, as TOML")
-    parser.add_argument("--plot", metavar="FILE", help="write the frontier here, as PNG")
+    parser.add_argument(
+        "--plot", metavar="FILE", help="write the frontier here, as .png, .svg or .pdf"
+    )
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -55,6 +59,7 @@ def run(given: argparse.Namespace) -> int:
     chooses = given.budget is not None or given.floor is not None
     if given.out and not chooses:
         raise ConfigError("--out: expected a target to choose by, --budget or --floor")
+    chart = None if given.plot is None else _chart(given.plot)
     out = Output(as_json=given.json)
     traffic = _traffic(given)
     out.line(repr(traffic))
@@ -63,9 +68,9 @@ def run(given: argparse.Namespace) -> int:
     family = tuning.family(_FAMILIES[given.family])
     found = tuning.frontier(traffic, family, point=_present(given.policy))
     _show(out, found)
-    if given.plot:
-        _save(found, Path(given.plot))
-        out.line(f"chart: {given.plot}")
+    if chart is not None:
+        _save(found, chart)
+        out.line(f"chart: {chart}")
     choice = None
     if chooses:
         choice = tuning.choose(
@@ -126,11 +131,20 @@ def _cells(point: Measured) -> tuple[str, ...]:
     return point.name, f"{quality:.3f}", *bounds, f"{usd:.6f}", f"{total:.6f}"
 
 
+def _chart(name: str) -> Path:
+    """Where the chart goes: a name without an ending gets .png."""
+    path = file_named(name)
+    ending = path.suffix.lower()
+    if not ending:
+        return path.with_name(f"{path.name}.png")
+    if ending not in _CHARTS:
+        raise ConfigError(f"--plot: expected a name that ends in {', '.join(_CHARTS)}, got {name}")
+    return path
+
+
 def _save(found: Frontier, path: Path) -> None:
-    try:
-        found.plot().savefig(path)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
+    with whole(path) as part:
+        found.plot().savefig(part, format=path.suffix[1:].lower())
 
 
 def _data(traffic: Traffic, found: Frontier, choice: Choice | None) -> dict[str, Any]:

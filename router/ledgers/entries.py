@@ -105,8 +105,8 @@ class Entry:
     `cost` (pico-dollars), `tokens` and `requests` are what this line adds to the accounts of each
     unit: negative in a correction downwards. `overage` is what the call cost beyond its
     reservation, `saved` what the response cache saved. `rates_id` names the price row that was
-    billed, "" where no price was known; `record.rates_id` is that of the forecast, and the only one that
-    lines of older files have.
+    billed, "" where no price was known; `record.rates_id` is that of the forecast, and the only
+    one that lines of older files have.
     """
 
     kind: EntryKind

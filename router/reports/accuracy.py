@@ -9,9 +9,8 @@ from statistics import median
 from typing import Any
 
 from router.ledgers import Entry
-from router.ledgers.entries import LEASE
 from router.money import to_usd
-from router.reports.keys import Group, Grouping
+from router.reports.keys import Group, Grouping, told
 from router.reports.rows import part
 from router.reports.table import Table
 
@@ -60,7 +59,7 @@ class AccuracyRow:
             self.errors.append(abs(entry.cost - forecast) / forecast)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Accuracy(Table):
     """By group: `ratio` is cost by forecast, both summed; `median_error` the median of each call's
     difference, as a part of its forecast; `within_p90` the part of calls that cost no more than
@@ -70,6 +69,11 @@ class Accuracy(Table):
 
     by: tuple[str, ...]
     rows: list[AccuracyRow]
+
+    @property
+    def brief(self) -> tuple[str, ...]:
+        """The columns that are shown where there is little room."""
+        return (*self.by, "calls", "forecast_usd", "cost_usd", "ratio", "within_p90")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -115,11 +119,8 @@ def accuracy_from(
     groups: dict[Group, AccuracyRow] = {}
     for entry in entries:
         forecast = entry.record.forecast_cost
-        answered = entry.kind == "settle" and entry.outcome == "ok"
-        if forecast is None or not answered or entry.record.policy == LEASE:
+        if forecast is None or not told(entry):
             continue
-        if not (entry.rates_id or entry.cost):
-            continue  # its cost is unknown, not zero
         group = grouping.group(entry)
         groups.setdefault(group, AccuracyRow(group)).add(entry, forecast)
     return Accuracy(grouping.by, [groups[group] for group in sorted(groups)])

@@ -20,7 +20,7 @@ class CacheRow:
     """One route at one model and host. Tokens are the host's own, but for those that were lost.
 
     `lost` has tokens and `worth` pico-dollars by cause, and `requests_by` how many requests;
-    `unpriced` are causes of which some requests have no known price, and `worth` not all.
+    `unpriced` of them have no known price, and are not in `worth`.
     """
 
     route: str
@@ -33,7 +33,7 @@ class CacheRow:
     lost: Counter[str] = field(default_factory=Counter)
     worth: Counter[str] = field(default_factory=Counter)
     requests_by: Counter[str] = field(default_factory=Counter)
-    unpriced: set[str] = field(default_factory=set)
+    unpriced: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ def _lose(row: CacheRow, cause: str, tokens: int, rates: Rates | None) -> None:
     row.lost[cause] += tokens
     row.requests_by[cause] += 1
     if rates is None:
-        row.unpriced.add(cause)
+        row.unpriced[cause] += 1
     else:
         row.worth[cause] += tokens * saved_by(rates) // _MILLION
 

@@ -6,21 +6,24 @@ is rounded before all is added up.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from router.catalog import Rates
 from router.ledgers import Entry
 from router.ledgers.entries import LEASE
+from router.reports.keys import unpriced
 from router.reports.periods import month_of
-from router.reports.prices import RatesOf
+from router.reports.prices import RatesOf, billed
 from router.types import Usage
 
 MILLION = 10**6
 FEE = "Requests"
+_ENDS = frozenset({"expire", "release"})
 
 
 class Part(NamedTuple):
@@ -56,14 +59,17 @@ class Group(NamedTuple):
 @dataclass(slots=True)
 class Charges:
     """The charges of one group: quantities and rates by meter, their cost (pico-dollars), and
-    `other`, what the ledger charged that no price row explains, of so many `others` lines.
+    `others`, what the ledger charged that no price row explains, by why that is so.
     """
 
     meters: dict[tuple[str, int], int]
-    calls: int = 0
     cost: int = 0
-    other: int = 0
-    others: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        """All that was charged, in pico-dollars."""
+        return self.cost + self.others.total()
 
     def billed(self) -> list[tuple[Part, int]]:
         """Each meter with its part of the cost in pico-dollars; they add up to `cost` exactly.
@@ -94,33 +100,46 @@ def parts_of(usage: Usage, rates: Rates) -> Iterator[Part]:
 
 
 def charges_of(
-    entries: Iterable[Entry], rates_of: RatesOf, zone: ZoneInfo, *, hourly: bool = False
-) -> tuple[dict[Group, Charges], int]:
-    """Charges by group, in order, and how many calls have no known price and are in none.
+    entries: Iterable[Entry],
+    rates_of: RatesOf,
+    zone: ZoneInfo,
+    *,
+    hourly: bool = False,
+    earlier: Iterable[Entry] = (),
+) -> tuple[dict[Group, Charges], int, int]:
+    """Charges by group, in order; how many calls have no known price and are in none; and how
+    many were billed by a price row that is not known.
 
-    Answers out of the response cache and calls that were not charged are no charges.
+    Answers out of the response cache and calls that were not charged are no charges. `earlier`
+    are lines before these, which corrections among these may be of.
     """
     groups: dict[Group, Charges] = {}
-    before: dict[str, datetime] = {}
-    unpriced = 0
+    before = {e.reservation_id: e.at for e in earlier if e.kind in _ENDS}
+    without_price = unlisted = 0
     for entry in entries:
-        if entry.kind in {"expire", "release"}:
+        if entry.kind in _ENDS:
             before[entry.reservation_id] = entry.at
+        without_price += unpriced(entry)
         lease = entry.record.policy == LEASE
-        if not entry.cost and (lease or entry.kind == "release" or entry.outcome == "cached"):
+        if not entry.cost and (
+            lease or entry.kind == "release" or entry.outcome == "cached" or not entry.rates_id
+        ):
             continue
-        if not (entry.cost or entry.rates_id):
-            unpriced += entry.kind != "correct"
-            continue
-        rates = None if lease or entry.kind == "expire" else rates_of(entry)
-        group = _group(entry, zone, before.get(entry.reservation_id), rates, hourly=hourly)
-        charges = groups.setdefault(group, Charges({}))
-        _add(charges, entry, rates, lease=lease)
-    return {group: groups[group] for group in sorted(groups, key=_order)}, unpriced
+        assumed = lease or entry.kind == "expire" or not entry.rates_id
+        rates = None if assumed else rates_of(entry)
+        group = _group(
+            entry,
+            zone,
+            before.get(entry.reservation_id),
+            "" if assumed else entry.rates_id,
+            hourly=hourly,
+        )
+        unlisted += rates is None and billed(entry)
+        _add(groups.setdefault(group, Charges({})), entry, rates)
+    return {group: groups[group] for group in sorted(groups, key=_order)}, without_price, unlisted
 
 
-def _add(charges: Charges, entry: Entry, rates: Rates | None, *, lease: bool) -> None:
-    charges.calls += not lease and entry.kind != "correct"
+def _add(charges: Charges, entry: Entry, rates: Rates | None) -> None:
     explained = 0
     if rates is not None:
         parts = list(parts_of(entry.usage, rates))
@@ -130,32 +149,46 @@ def _add(charges: Charges, entry: Entry, rates: Rates | None, *, lease: bool) ->
             charges.meters[at] = charges.meters.get(at, 0) + part.quantity
         charges.cost += explained
     if entry.cost != explained:
-        charges.other += entry.cost - explained
-        charges.others += 1
+        charges.others[_why(entry, rates)] += entry.cost - explained
+
+
+def _why(entry: Entry, rates: Rates | None) -> str:
+    """Why no price row explains what a line charges."""
+    if entry.record.policy == LEASE:
+        return "held by a process that never accounted for it"
+    if entry.kind == "expire":
+        return "a lost call, charged as reserved"
+    if entry.kind == "correct" and (rates is not None or not entry.rates_id):
+        return "what was charged for a lost call, returned"
+    if rates is None and entry.rates_id:
+        return f"billed by price row {entry.rates_id}, which is not in this catalogue"
+    return "charged without a price row that explains it"
 
 
 def _group(
-    entry: Entry, zone: ZoneInfo, before: datetime | None, rates: Rates | None, *, hourly: bool
+    entry: Entry, zone: ZoneInfo, before: datetime | None, rates_id: str, *, hourly: bool
 ) -> Group:
     record = entry.record
     local = entry.at.astimezone(zone)
     # A correction within the month it corrects is none in the sense of FOCUS.
     late = before is None or month_of(before, zone) != month_of(entry.at, zone)
     return Group(
-        start=_hour(entry.at) if hourly else local.date(),
+        start=_hour(entry.at, local) if hourly else local.date(),
         candidate=record.candidate,
         model=record.model,
         mode=record.mode,
         host=record.host,
         tags=tuple(sorted(record.tags.items())),
-        rates_id=entry.rates_id if rates is not None else "",
+        rates_id=rates_id,
         correction=entry.kind == "correct" and late,
         estimated=entry.estimated or entry.kind == "expire",
     )
 
 
-def _hour(at: datetime) -> datetime:
-    return at.replace(minute=0, second=0, microsecond=0)
+def _hour(at: datetime, local: datetime) -> datetime:
+    # An hour of the zone's clock: one of UTC would be in two months where the zone's begin at :30.
+    past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    return at - past
 
 
 def _order(group: Group) -> tuple[object, ...]:

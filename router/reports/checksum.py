@@ -6,11 +6,24 @@ import hashlib
 import re
 from pathlib import Path
 
+from router._files import file_named, replacing
 from router.errors import ConfigError
-from router.reports.files import replacing
 
 SUFFIX = ".sha256"
 _LINE = re.compile(r"(?P<digest>[0-9a-fA-F]{64}) [ *](?P<name>[^\n]+)\n?")
+
+
+def check_file(path: str | Path) -> Path:
+    """The path, if a checksum can be written beside it: a pipe or a device has none.
+
+    Raises:
+        ConfigError: it is no regular file.
+        InvalidRequestError: no path.
+    """
+    target = file_named(path)
+    if target.exists() and not target.is_file():
+        raise ConfigError(f"{target}: expected a file to write a checksum beside, this is none")
+    return target
 
 
 def write_checksum(path: Path) -> Path:
@@ -30,8 +43,9 @@ def verify(path: str | Path) -> bool:
 
     Raises:
         ConfigError: one of them cannot be read, or the side file is no such line.
+        InvalidRequestError: no path.
     """
-    target = Path(path).expanduser()
+    target = file_named(path)
     beside = target.with_name(target.name + SUFFIX)
     try:
         found = _LINE.fullmatch(beside.read_text("utf-8"))

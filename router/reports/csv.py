@@ -13,24 +13,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from router.errors import InvalidRequestError
-from router.reports.files import replacing
+from router._files import file_named, replacing
+from router.reports.locales import LOCALES, conventions
 
-_SIGNS = "=+\\-@＝＋－＠﹦﹢﹣﹫"  # noqa: RUF001 - full and small width, which sheets read alike
-_BLANK = "\\s\0\u200b-\u200f\u2060\ufeff"
-_FORMULA = re.compile(f"[{_BLANK}\"']*[{_SIGNS}]|[\t\r\n\0]")
-_INSIDE = re.compile(f"([,;|\t\r\n][{_BLANK}\"']*)(?=[{_SIGNS}])")
+__all__ = ["BLANK", "LOCALES", "SIGNS", "cell", "conventions", "write_csv"]
+
+SIGNS = "=+\\-@＝＋－＠﹦﹢﹣﹫"  # noqa: RUF001 - full and small width, which sheets read alike
+"""Characters that begin a formula."""
+BLANK = "\\s\0\u200b-\u200f\u2060\ufeff"
+_FORMULA = re.compile(f"[{BLANK}\"']*[{SIGNS}]|[\t\r\n\0]")
+_INSIDE = re.compile(f"([,;|\t\r\n][{BLANK}\"']*)(?=[{SIGNS}])")
 """A sheet that separates by another character than ours would begin a cell there."""
-
-LOCALES: Mapping[str, tuple[str, str]] = {
-    "en": (",", "."),
-    **dict.fromkeys(("da", "de", "es", "fi", "fr", "it", "nb", "nl"), (";", ",")),
-    **dict.fromkeys(("pl", "pt", "sv"), (";", ",")),
-    "de-ch": (";", "."),
-    "es-mx": (",", "."),
-}
-"""Separator of cells and decimal mark, as spreadsheets of that language expect them (CLDR's
-decimal marks; where that is a comma, lists are separated by semicolons)."""
 
 
 def write_csv(
@@ -48,33 +41,16 @@ def write_csv(
 
     Raises:
         ConfigError: the file cannot be written.
-        InvalidRequestError: a locale that is not among `LOCALES`.
+        InvalidRequestError: a locale that is not among `LOCALES`, or no path.
     """
     comma, point = (",", ".") if locale is None else conventions(locale)
-    target = Path(path).expanduser()
+    target = file_named(path)
     encoding = "utf-8" if locale is None else "utf-8-sig"
     with replacing(target, errors="backslashreplace", encoding=encoding) as file:
         writer = csv.writer(file, delimiter=comma, lineterminator="\n")
         writer.writerow([cell(column) for column in columns])
         writer.writerows([cell(row[column], point) for column in columns] for row in rows)
     return target
-
-
-def conventions(locale: str) -> tuple[str, str]:
-    """Separator and decimal mark of a locale such as "de", "de-CH" or "fr_FR".
-
-    Raises:
-        InvalidRequestError: none of ours.
-    """
-    name = locale.partition(".")[0].replace("_", "-").lower()
-    found = LOCALES.get(name) or LOCALES.get(name.partition("-")[0])
-    if found is None:
-        raise InvalidRequestError(
-            f"locale: expected one of {', '.join(LOCALES)}, with or without a country; "
-            f"got {locale!r}",
-            param="locale",
-        )
-    return found
 
 
 def cell(value: Any, point: str = ".") -> str:

@@ -51,7 +51,7 @@ class Fleet(Protocol):
         """USD per million tokens of an amount."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Fleets(Table):
     """Each fleet over a span: `rent_usd` is what was paid, `marginal_usd` the GPU time that the
     calls added, `charged_usd` what the ledger billed for them; per million tokens, amortised over
@@ -59,6 +59,11 @@ class Fleets(Table):
     """
 
     fleets: tuple[Fleet, ...]
+
+    @property
+    def brief(self) -> tuple[str, ...]:
+        """The columns that are shown where there is little room."""
+        return "endpoint", "calls", "in_use", "rent_usd", "idle_usd", "amortised_usd_per_mtok"
 
     @property
     def columns(self) -> tuple[str, ...]:

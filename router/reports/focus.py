@@ -19,15 +19,20 @@ from zoneinfo import ZoneInfo
 
 from router.catalog import Catalog
 from router.errors import InvalidRequestError
+from router.frames import to_frame
 from router.ledgers import Entry
 from router.money import to_usd
 from router.reports.charges import FEE, MILLION, Charges, Group, Part, charges_of
+from router.reports.csv import BLANK, SIGNS
 from router.reports.focus_columns import COLUMNS
 from router.reports.periods import month_of, next_day, start_of, zone_of
 from router.reports.prices import RatesOf, billed_by
 from router.reports.table import Table
 
-_SIGN = re.compile(r"(?<=[\",;|\s])[=+\-@＝＋－＠]")  # noqa: RUF001 - what sheets read alike
+_SIGN = re.compile(f"(?<=[\"',;|{BLANK}])[{SIGNS}]|[\ud800-\udfff]")
+_INSTANTS = frozenset(name for name in COLUMNS if name.endswith(("PeriodStart", "PeriodEnd")))
+_PLACES = dict.fromkeys(("ListCost", "ContractedCost"), 18)
+"""Of exact products; what was billed is rounded up to 12 places, and unit prices have no more."""
 _FAMILIES = (
     ("deepseek", "DeepSeek"),
     ("gpt-", "OpenAI"),
@@ -37,10 +42,11 @@ _FAMILIES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Focus(Table):
     """Rows of FOCUS 1.2. `total` is their BilledCost, exactly the ledger's; `unpriced` calls are
-    in none of them, for their cost is not known.
+    in none of them, for their cost is not known. `unlisted` calls are adjustments, for their price
+    row is not in the catalogue.
     """
 
     charges: Mapping[Group, Charges]
@@ -48,11 +54,17 @@ class Focus(Table):
     catalog: Catalog
     zone: ZoneInfo
     account: str
+    unlisted: int = 0
 
     @property
     def total(self) -> Decimal:
         """The sum of BilledCost in USD."""
-        return to_usd(sum(c.cost + c.other for c in self.charges.values()))
+        return to_usd(sum(c.total for c in self.charges.values()))
+
+    @property
+    def brief(self) -> tuple[str, ...]:
+        """The columns that are shown where there is little room."""
+        return "ChargePeriodStart", "x_Model", "x_Host", "SkuMeter", "BilledCost"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -69,11 +81,22 @@ class Focus(Table):
             shared = self._shared(group)
             for part, billed in charges.billed():
                 yield _filled(shared | _usage(group, part, billed))
-            if charges.others:
-                yield _filled(shared | _adjustment(group, charges.other))
+            for why, amount in sorted(charges.others.items()):
+                yield _filled(shared | _adjustment(group, why, amount))
 
     def __len__(self) -> int:
-        return sum(len(c.billed()) + bool(c.others) for c in self.charges.values())
+        return sum(len(c.billed()) + len(c.others) for c in self.charges.values())
+
+    def to_frame(self, backend: str = "pandas") -> Any:
+        """The rows as a frame of "pandas", "polars" or "pyarrow": periods as instants, amounts as
+        decimals of the same places in every data set.
+
+        Raises:
+            ConfigError: the library is not installed; says what to install.
+            InvalidRequestError: no such backend.
+        """
+        kinds = dict(self.kinds) | dict.fromkeys(_INSTANTS, datetime)
+        return to_frame(self.columns, map(_instants, self), backend, kinds=kinds, places=_PLACES)
 
     def _shared(self, group: Group) -> dict[str, Any]:
         start, end = _period(group, self.zone)
@@ -116,21 +139,28 @@ def focus_from(
     period: str = "day",
     account: str = "centroute",
     rates_of: RatesOf | None = None,
+    earlier: Iterable[Entry] = (),
 ) -> Focus:
     """The ledger's lines as FOCUS 1.2: charge periods are days or hours ("day", "hour") and
     billing periods months of the zone `tz`, written in UTC; `account` is the BillingAccountId.
 
+    A correction is a "Correction" where what it corrects is of an earlier month: `earlier` are
+    the month's lines before these, where these begin within a month.
+
     Raises:
         InvalidRequestError: an unknown zone or period, or an empty account.
     """
-    if period not in {"day", "hour"}:
+    if period not in ("day", "hour"):
         raise InvalidRequestError(f"period: expected day or hour, got {period!r}", param="period")
-    if not account.strip():
-        raise InvalidRequestError("account: expected a name, got an empty one", param="account")
+    if not (isinstance(account, str) and account.strip()):
+        said = "an empty one" if isinstance(account, str) else repr(account)
+        raise InvalidRequestError(f"account: expected a name, got {said}", param="account")
     zone = zone_of(tz)
     priced = rates_of or billed_by(catalog)
-    charges, unpriced = charges_of(entries, priced, zone, hourly=period == "hour")
-    return Focus(charges, unpriced, catalog, zone, account)
+    charges, unpriced, unlisted = charges_of(
+        entries, priced, zone, hourly=period == "hour", earlier=earlier
+    )
+    return Focus(charges, unpriced, catalog, zone, account, unlisted)
 
 
 def tags_json(tags: Mapping[str, str]) -> str:
@@ -138,6 +168,7 @@ def tags_json(tags: Mapping[str, str]) -> str:
     as JSON does, so that reading it gives the same text.
     """
     text = json.dumps(tags, ensure_ascii=False, sort_keys=True)
+    # What the guard of CSV would mark, and what UTF-8 has not: JSON can say both in ASCII.
     return _SIGN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
@@ -169,15 +200,19 @@ def _usage(group: Group, part: Part, billed: int) -> dict[str, Any]:
     }
 
 
-def _adjustment(group: Group, amount: int) -> dict[str, Any]:
-    usd = to_usd(amount)
+def _adjustment(group: Group, why: str, amount: int) -> dict[str, Any]:
     costs = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
-    who = group.candidate or "a budget lease"
-    said = "charged or returned without a price row that explains it: lost calls, corrections"
     return {
-        **dict.fromkeys(costs, usd),
+        **dict.fromkeys(costs, to_usd(amount)),
         "ChargeCategory": "Adjustment",
-        "ChargeDescription": f"{who}: {said}",
+        "ChargeDescription": f"{group.candidate or 'a budget lease'}: {why}",
+    }
+
+
+def _instants(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: datetime.fromisoformat(value) if name in _INSTANTS else value
+        for name, value in row.items()
     }
 
 

@@ -5,20 +5,22 @@ One file, without scripts, that loads nothing; what callers wrote into tags is s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from html import escape
 from pathlib import Path
 
+from router._files import file_named, replacing
 from router.catalog import Catalog
 from router.ledgers import Entry
 from router.reports.accuracy import accuracy_from
-from router.reports.files import replacing
-from router.reports.fleets import Fleets
+from router.reports.checksum import check_file, write_checksum
 from router.reports.html_facts import Facts, Status
+from router.reports.html_groups import MOST_ROWS, by_tags, own_gpus, some, top_and_other
 from router.reports.html_parts import (
     HELD,
+    UNKNOWN,
     Bars,
     bars,
     days,
@@ -35,9 +37,6 @@ from router.reports.savings import savings_from
 from router.reports.spend import Report, report_from
 from router.reports.table import html_table
 
-_MOST_ROWS, _MOST_TAGS, _MOST_VALUES = 15, 4, 100
-_FIRST_TAGS = ("tenant", "team", "feature", "user")
-
 
 def write_html(
     path: str | Path,
@@ -45,17 +44,22 @@ def write_html(
     catalog: Catalog,
     facts: Facts,
     rates_of: RatesOf | None = None,
+    *,
+    checksum: bool = False,
 ) -> Path:
-    """Write `page` to a file, whole or not at all; returns its path.
+    """Write `page` to a file, whole or not at all, and its SHA-256 beside it where it is wanted;
+    returns its path.
 
     Raises:
         ConfigError: the file cannot be written.
-        InvalidRequestError: an unknown zone.
+        InvalidRequestError: an unknown zone, no path.
     """
-    target = Path(path).expanduser()
+    target = check_file(path) if checksum else file_named(path)
     text = page(entries, catalog, facts, rates_of)
     with replacing(target, errors="xmlcharrefreplace") as file:
         file.write(text)
+    if checksum:
+        write_checksum(target)
     return target
 
 
@@ -82,8 +86,8 @@ def page(
         _forecasts(every, facts.tz),
         _savings(every, catalog, priced),
         _budgets(facts.budgets),
-        _fleets(facts.fleets),
-        *_tags(every, by),
+        own_gpus(facts),
+        by_tags(every, by),
     ]
     title = escape(facts.title)
     return (
@@ -102,9 +106,9 @@ def _head(facts: Facts, whole: Report) -> str:
         return _title(facts) + "<p>Nothing was spent in this time.</p>"
     forecast = row["forecast_cost_usd"]
     shown = [
-        ("spent, USD", rounded(whole.total)),
+        ("spent, USD", UNKNOWN if row["cost_usd"] is None else rounded(whole.total)),
         ("calls", f"{row['requests']:,}"),
-        ("forecast, USD", "unknown" if forecast is None else rounded(forecast)),
+        ("forecast, USD", UNKNOWN if forecast is None else rounded(forecast)),
         ("tokens in", f"{row['input_tokens']:,}"),
         ("tokens out", f"{row['output_tokens']:,}"),
         ("failed calls", f"{row['failed']:,}"),
@@ -162,7 +166,7 @@ def _answered(report: Report) -> str:
     return section(
         "Who answered",
         "What each model at each host was paid. Failed calls cost what hosts charged for them.",
-        bars(_some(len(rows)), columns, top(rows, _MOST_ROWS)),
+        bars(some(len(rows)), columns, top_and_other(rows)),
     )
 
 
@@ -176,7 +180,7 @@ def _forecasts(entries: Sequence[Entry], tz: str) -> str:
         for r in accuracy_from(entries, by="model", tz=tz)
     ]
     columns = ("model", "forecast", "actual", "ratio", "median error", "within p90", "calls")
-    drawn = bars(_some(len(rows)), columns, top(rows, _MOST_ROWS), ("s6", "s0"))
+    drawn = bars(some(len(rows)), columns, top(rows, MOST_ROWS), ("s6", "s0"))
     return section(
         "Forecast and actual cost",
         "Of answered calls, in USD. Within p90: the share of calls that cost no more than the "
@@ -220,9 +224,9 @@ def _savings(entries: Sequence[Entry], catalog: Catalog, rates_of: RatesOf) -> s
         "What hosts' prefix caches and the response cache saved, in USD: dearer cache writes are "
         "taken off, calls without a known price left out. Red is a loss.",
         bars(
-            _some(len(caches)),
+            some(len(caches)),
             ("model and host, or cause", "saved", "cache", "calls", "left out"),
-            top(caches, _MOST_ROWS),
+            top(caches, MOST_ROWS),
         ),
     )
 
@@ -232,6 +236,8 @@ def _amount(value: object) -> Decimal:
 
 
 def _budgets(budgets: Sequence[Status]) -> str:
+    if not budgets:
+        return ""
     rows = []
     for b in budgets:
         used = tuple(
@@ -244,42 +250,6 @@ def _budgets(budgets: Sequence[Status]) -> str:
     return section(
         "Budgets",
         "In their present window, whatever time this page is about.",
-        *((legend(("spent", "reserved"), ("s0", "s1")), drawn) if drawn else ()),
+        legend(("spent", "reserved"), ("s0", "s1")),
+        drawn,
     )
-
-
-def _fleets(fleets: Fleets | None) -> str:
-    if not fleets:
-        return ""
-    rows = [list(row.values()) for row in fleets]
-    return section(
-        "Own GPUs",
-        "Rent paid, idle part of it, and what a million tokens cost: over all the rent, and by "
-        "the GPU time that calls added.",
-        f'<div class="wide">{html_table(fleets.columns, rows)}</div>',
-    )
-
-
-def _tags(entries: Sequence[Entry], by: Callable[..., Report]) -> list[str]:
-    values: dict[str, set[str]] = {}
-    for entry in entries:
-        for name, value in entry.record.tags.items():
-            values.setdefault(name, set()).add(value)
-    few = [name for name, found in values.items() if len(found) <= _MOST_VALUES]
-    few.sort(key=lambda name: (name not in _FIRST_TAGS, name))
-    drawn = []
-    for name in few[:_MOST_TAGS]:
-        column = f"tag:{name}"
-        rows = [
-            Bars(r[column], (r["cost_usd"], r["requests"], r["output_tokens"]), (r["cost_usd"],))
-            for r in by(column)
-        ]
-        drawn.append(
-            f"<h3>{escape(name)}</h3>"
-            + bars(_some(len(rows)), (name, "USD", "calls", "tokens out"), top(rows, _MOST_ROWS))
-        )
-    return [section("Who it was for", "By the tags of requests.", *drawn)]
-
-
-def _some(count: int) -> str:
-    return f"The {_MOST_ROWS} largest of {count:,}" if count > _MOST_ROWS else "Largest first"

@@ -70,6 +70,7 @@ def bars(
 
 
 NOT_SET = '<span class="unknown">not set</span>'
+UNKNOWN = '<span class="unknown">unknown</span>'
 
 
 def legend(names: Sequence[str], colours: Sequence[str] | None = None) -> str:
@@ -103,7 +104,14 @@ def days(spend: Mapping[tuple[str, str], Decimal], title: str) -> str:
         for width, css in ((_WIDE, "full"), (_NARROW, "narrow"))
     )
     named = [name or HELD for name in names]
-    said = f'<p class="soft">Each {what}, in {unit}.</p>'
+    below = [v for values in series.values() for v in values if v < 0]
+    note = ""
+    if below:
+        note = (
+            f" Not drawn: corrections that outweigh the spend of their {what}, "
+            f"{exact(sum(below, Decimal(0)))} USD in all; the figures below have them."
+        )
+    said = f'<p class="soft">Each {what}, in {unit}.{note}</p>'
     return f"<figure style='margin:0'>{said}{drawn}{legend(named)}</figure>"
 
 

@@ -26,7 +26,8 @@ h1 + p { max-width: none; }
 .facts dt { color: var(--soft); font-size: .875rem; }
 .facts dd { margin: 0; font-size: 1.25rem; font-variant-numeric: tabular-nums;
   overflow-wrap: anywhere; }
-.facts small { display: block; color: var(--soft); font-size: .75rem; }
+.facts small, td small { display: block; color: var(--soft); font-size: .75rem; }
+th.n.name { white-space: normal; overflow-wrap: anywhere; }
 .chart { width: 100%; height: auto; display: block; margin: .5rem 0; }
 .narrow { display: none; }
 .grid { stroke: var(--line); stroke-width: 1; }
@@ -56,5 +57,8 @@ details { margin: .5rem 0; } summary { cursor: pointer; color: var(--soft); }
   --s1: #d98200; --s2: #00845f; --s3: #b5558f; --s4: #3f8fc4; --s5: #c44e00; --s6: #75808c; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   main { max-width: none; padding: 0; } section { break-inside: avoid-page; }
-  .wide { overflow: visible; } h2 { break-after: avoid; } tr { break-inside: avoid; } }
+  .wide { overflow: visible; } h2 { break-after: avoid; } tr { break-inside: avoid; }
+  /* What is folded on a screen is on paper, where nobody can unfold it. */
+  details::details-content { content-visibility: visible; block-size: auto; }
+  section:has(details) { break-inside: auto; } table { font-size: .75rem; } }
 """

@@ -51,22 +51,63 @@ class Grouping:
     """Columns to group by, in a zone; gives the group of an entry.
 
     Raises:
-        InvalidRequestError: an unknown column or zone.
+        InvalidRequestError: an unknown column or zone, or a column twice.
     """
 
     def __init__(self, by: str | Sequence[str], tz: str) -> None:
         self.zone = zone_of(tz)
-        self.by = (by,) if isinstance(by, str) else tuple(by)
+        self.by = _names(by)
         self._keys = [_key(name) for name in self.by]
+        if twice := sorted({name for name in self.by if self.by.count(name) > 1}):
+            raise InvalidRequestError(
+                f"by: expected each column once, got {', '.join(twice)} more often", param="by"
+            )
 
     def group(self, entry: Entry) -> Group:
         """The values of the columns for this entry."""
         return tuple(key(entry, self.zone) for key in self._keys)
 
 
+def unknown(entry: Entry) -> bool:
+    """Whether nobody knows what a line cost: no price row was billed, and so it says zero.
+
+    What was assumed of a lost call is returned in full where the truth has no known price, and so
+    it is where the truth is that nothing was charged: that one has no tokens.
+    """
+    free = entry.kind == "release" or entry.outcome == "cached" or entry.record.policy == LEASE
+    if entry.rates_id or free:
+        return False
+    if entry.kind == "correct":
+        return bool(entry.usage.input_tokens or entry.usage.output_tokens)
+    return not entry.cost
+
+
+def unpriced(entry: Entry) -> bool:
+    """Whether a line is a call more whose cost is unknown: of a lost call that was charged nothing
+    because its price is not known, the lost line is one already.
+    """
+    more = entry.kind != "correct" or entry.cost or entry.reserved
+    return bool(more) and unknown(entry)
+
+
+def told(entry: Entry) -> bool:
+    """Whether a line tells how good a forecast was: a call that was answered, at a known price."""
+    answered = entry.kind == "settle" and entry.outcome == "ok"
+    return answered and not unknown(entry) and entry.record.policy != LEASE
+
+
 def spending(entries: Iterable[Entry]) -> Iterable[Entry]:
     """Entries without leases that were held and returned: those are nobody's spend."""
     return (e for e in entries if e.record.policy != LEASE or e.cost)
+
+
+def _names(by: object) -> tuple[str, ...]:
+    names = (by,) if isinstance(by, str) else by
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise InvalidRequestError(
+            f"by: expected the name of a column, or a list of names; got {by!r}", param="by"
+        )
+    return tuple(names)
 
 
 def _key(name: str) -> Key:

@@ -46,6 +46,23 @@ def instant_of(when: When, zone: ZoneInfo, name: str) -> datetime | None:
     return found.astimezone(UTC)
 
 
+def span_of(since: When, until: When, tz: str) -> tuple[datetime | None, datetime | None]:
+    """Both ends of a span as instants (UTC), None where it is open.
+
+    Raises:
+        InvalidRequestError: as in `instant_of` and `zone_of`, or the span is empty.
+    """
+    zone = zone_of(tz)
+    start, end = instant_of(since, zone, "since"), instant_of(until, zone, "until")
+    if start is not None and end is not None and end <= start:
+        raise InvalidRequestError(
+            f"until: expected one after since ({since}), for until is not counted itself; "
+            f"got {until}",
+            param="until",
+        )
+    return start, end
+
+
 def start_of(day: date, zone: ZoneInfo) -> datetime:
     """When a day begins in a zone, in UTC."""
     return datetime.combine(day, time(), zone).astimezone(UTC)

@@ -37,6 +37,11 @@ def billed_by(catalog: Catalog) -> RatesOf:
     return rates_of
 
 
+def billed(entry: Entry) -> bool:
+    """Whether a line is a call that some price row was billed for."""
+    return entry.kind == "settle" and bool(entry.rates_id) and entry.outcome != "cached"
+
+
 class Quoted:
     """The rates of one endpoint at many instants: looked up once for as long as they hold.
 

@@ -10,6 +10,7 @@ from router.catalog import Rates
 from router.ledgers import Entry
 from router.ledgers.entries import LEASE
 from router.money import to_usd
+from router.reports.keys import told, unknown, unpriced
 from router.reports.prices import cache_saving
 
 _MILLION = 10**6
@@ -44,8 +45,9 @@ class Row:
     cache answered, at no cost but `saved`; `unpriced` those whose price is unknown
     and that are therefore missing from `cost`; `estimated` those with counted or assumed usage;
     `forecast` those whose cost was forecast, the others are missing from `forecast_cost`;
-    `within` those of the `intervals` that cost no more than their forecast's 90% quantile.
-    `charges` counts corrections too, `known` those of them with a price. `cache_saved` (1e-18
+    `within` those of the `intervals`, answered calls with a price, that cost no more than their
+    forecast's 90% quantile. `charges` counts corrections too, `known` those of them with a price,
+    less the lost calls of which it came out that there is none. `cache_saved` (1e-18
     USD) is what prefix caches saved, writes paid, as far as the price is known: of
     `cache_known` of the `cache_used` charges that a cache had part in. `reserved` is what was set
     aside for the calls.
@@ -84,26 +86,27 @@ class Row:
         if entry.record.policy == LEASE:
             self._add_lease(entry)
             return
-        priced = bool(entry.rates_id or entry.cost)
+        priced = not unknown(entry)
         charge = entry.kind != "release"
         self.charges += charge
         self.known += charge and priced
+        self.unpriced += unpriced(entry)
         self._add_tokens(entry, rates)
         if entry.kind == "correct":
+            self.known -= bool(entry.cost) and not priced
             return
         self.cached += entry.outcome == "cached"
         answered = entry.kind == "settle" and entry.outcome in {"ok", "cached"}
         self.failed += not answered
         self.requests += charge
         self.estimated += entry.estimated
-        self.unpriced += charge and not priced
         self.reserved += entry.reserved
         expected = entry.record.forecast_cost
         if charge and expected is not None:
             self.forecast += 1
             self.forecast_cost += expected
             p90 = entry.record.forecast_cost_p90
-            if p90 is not None:
+            if p90 is not None and told(entry):
                 self.intervals += 1
                 self.within += entry.cost <= p90
 
@@ -129,8 +132,8 @@ class Row:
     @property
     def cost_usd(self) -> Decimal | None:
         """The known cost in USD; None where none of it is known."""
-        unknown = self.charges and not self.known and not self.cost
-        return None if unknown else to_usd(self.cost)
+        nothing = self.charges and self.known <= 0 and not self.cost
+        return None if nothing else to_usd(self.cost)
 
     @property
     def forecast_cost_usd(self) -> Decimal | None:
@@ -140,12 +143,12 @@ class Row:
     @property
     def cache_saved_usd(self) -> Decimal | None:
         """What prefix caches saved in USD, as far as known; None where none of it is."""
-        unknown = self.cache_used and not self.cache_known
-        return None if unknown else to_usd(self.cache_saved // _MILLION)
+        nothing = self.cache_used and not self.cache_known
+        return None if nothing else to_usd(self.cache_saved // _MILLION)
 
     @property
     def within_p90(self) -> Decimal | None:
-        """The part of calls that cost no more than their forecast's 90% quantile; six places."""
+        """The part of answered calls that cost no more than their forecast's 90% quantile."""
         return part(self.within, self.intervals)
 
     @property

@@ -8,23 +8,27 @@ from decimal import Decimal
 from typing import Any
 
 from router.ledgers import Entry
+from router.ledgers.entries import LEASE
 from router.money import to_usd
 from router.reports.keys import Group, Grouping, spending
-from router.reports.prices import RatesOf
+from router.reports.prices import RatesOf, billed
 from router.reports.rows import FIGURES, Row
 from router.reports.table import Table
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Report(Table):
     """Rows of spend, and the columns they are grouped by. `total` is exactly the ledger's.
 
     As mappings, rows have None for a cost of which nothing is known, which a CSV leaves empty; of
     a cost that is known in part they have that part, and `unpriced` says how many calls it lacks.
+    `unlisted` calls were billed by price rows that this catalogue does not have: their cost is
+    known, what caches saved of it is not.
     """
 
     by: tuple[str, ...]
     rows: list[Row] = field(default_factory=list)
+    unlisted: int = 0
 
     @property
     def total(self) -> Decimal:
@@ -35,6 +39,12 @@ class Report(Table):
     def unpriced(self) -> int:
         """Calls whose price is not known, and whose cost is therefore missing from `total`."""
         return sum(row.unpriced for row in self.rows)
+
+    @property
+    def brief(self) -> tuple[str, ...]:
+        """The columns that are shown where there is little room."""
+        figures = ("requests", "failed", "unpriced", "input_tokens", "output_tokens", "cost_usd")
+        return (*self.by, *figures)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -73,10 +83,20 @@ def report_from(
     """
     grouping = Grouping(by, tz)
     groups: dict[Group, Row] = {}
+    lost: dict[str, Row] = {}
+    unlisted = 0
     for entry in spending(entries):
         group = grouping.group(entry)
         row = groups.get(group)
         if row is None:
             row = groups[group] = Row(group)
-        row.add(entry, rates_of(entry) if rates_of else None)
-    return Report(grouping.by, [groups[group] for group in sorted(groups)])
+        rates = rates_of(entry) if rates_of else None
+        row.add(entry, rates)
+        unlisted += rates_of is not None and rates is None and billed(entry)
+        if entry.kind == "expire" and entry.record.policy != LEASE:
+            lost[entry.reservation_id] = row
+        elif entry.kind == "correct" and entry.outcome == "ok":
+            was = lost.pop(entry.reservation_id, None)
+            if was is not None:
+                was.failed -= 1  # it was answered after all
+    return Report(grouping.by, [groups[group] for group in sorted(groups)], unlisted)

@@ -10,13 +10,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from router._files import file_named, whole
 from router.frames import library, to_frame
-from router.reports.checksum import write_checksum
+from router.reports.checksum import check_file, write_checksum
 from router.reports.csv import write_csv
-from router.reports.files import whole
 
 _SHOWN = 200
 """Rows that a notebook shows; a frame has all."""
+_PRINTED, _LONGEST = 10, 28
+"""Rows that `str` shows, and letters of a text."""
 
 
 class Table(ABC):
@@ -40,6 +42,31 @@ class Table(ABC):
         """What kind of value columns have where no row has one: Decimal in USD, else text."""
         return {c: Decimal if c.endswith("_usd") else str for c in self.columns}
 
+    @property
+    @abstractmethod
+    def brief(self) -> tuple[str, ...]:
+        """The columns that are shown where there is little room."""
+
+    def __repr__(self) -> str:
+        rows = "1 row" if len(self) == 1 else f"{len(self):,} rows"
+        return f"{type(self).__name__}({rows} of {', '.join(self.brief)}, ...)"
+
+    def __str__(self) -> str:
+        head = list(self.brief)
+        rows = [[_said(row[c]) for c in head] for row in islice(self, _PRINTED)]
+        widths = [max(map(len, cells)) for cells in zip(head, *rows, strict=True)]
+        right = [issubclass(self.kinds[c], (int, Decimal)) for c in head]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if to_right else cell.ljust(width)
+                for cell, width, to_right in zip(cells, widths, right, strict=True)
+            ).rstrip()
+            for cells in (head, *rows)
+        ]
+        more = len(self) - len(rows)
+        lines += [f"... and {more:,} more rows: see to_frame()"] if more else []
+        return "\n".join(lines)
+
     def to_frame(self, backend: str = "pandas") -> Any:
         """The rows as a frame of "pandas", "polars" or "pyarrow", with exact decimals.
 
@@ -60,8 +87,10 @@ class Table(ABC):
 
         Raises:
             ConfigError: a file cannot be written.
-            InvalidRequestError: no such locale.
+            InvalidRequestError: no such locale, or no path.
         """
+        if checksum:
+            check_file(path)
         written = write_csv(path, self.columns, iter(self), locale=locale)
         if checksum:
             write_checksum(written)
@@ -72,8 +101,9 @@ class Table(ABC):
 
         Raises:
             ConfigError: pyarrow is not installed, or a file cannot be written.
+            InvalidRequestError: no path.
         """
-        target = Path(path).expanduser()
+        target = check_file(path) if checksum else file_named(path)
         frame = self.to_frame("pyarrow")
         parquet = library("pyarrow.parquet")
         with whole(target) as part:
@@ -87,6 +117,16 @@ class Table(ABC):
         more = len(self) - len(rows)
         note = f"<p>and {more:,} more rows: see to_frame()</p>" if more else ""
         return html_table(self.columns, rows) + note
+
+
+def _said(value: Any) -> str:
+    """A cell of a printed table: short, without line breaks."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, Decimal):
+        return exact(value)
+    text = f"{value:,}" if isinstance(value, int) else "".join(filter(str.isprintable, str(value)))
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def html_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "") -> str:

@@ -2,8 +2,8 @@
 
 `load` traffic, `sweep` policies over it, see the `frontier`, `choose` by a dollar target or a
 quality floor, `estimate` a policy that was never run, `gate` it against the one in use, and
-`save_policy`. A `Judge` grades answers, `grade` a table of them within a budget; `agreement`
-says how far to trust it.
+`save_policy`. A `Judge` grades answers, `grade` and `agrade` a table of them within a budget;
+`agreement` says how far to trust it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from router.tuning.agreement import Agreement, agreement
 from router.tuning.choose import Choice, choose
 from router.tuning.frontier import Frontier, frontier
 from router.tuning.gate import Verdict, gate
-from router.tuning.grading import Graded, grade
+from router.tuning.grading import Graded, agrade, grade
 from router.tuning.judge import Judge, Judgement
 from router.tuning.label_set import recorded
 from router.tuning.load import load
@@ -38,6 +38,7 @@ __all__ = [
     "Sweep",
     "Traffic",
     "Verdict",
+    "agrade",
     "agreement",
     "choices",
     "choose",

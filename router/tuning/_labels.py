@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+_LONGEST = 40
 _GAP = 9.0
 """Points between a marker and its name."""
 # In units of the gap, and which corner of the text stands there: above first, as read most easily.
@@ -24,6 +25,14 @@ _PLACES: tuple[tuple[float, float, str, str], ...] = (
     (1, -2.2, "left", "top"),
     (-1, -2.2, "right", "top"),
 )
+
+
+def shown_name(name: str) -> str:
+    """A name as a plot shows it: cut in the middle where it is long, and `$` is no math."""
+    if len(name) > _LONGEST:
+        head = (_LONGEST - 1) // 2
+        name = f"{name[:head]}…{name[head + 1 - _LONGEST :]}"
+    return name.replace("$", r"\$")
 
 
 def label_points(
@@ -49,7 +58,7 @@ def label_points(
     def written(place: tuple[float, float, str, str], x: float, y: float, name: str) -> Any:
         right, up, side, edge = place
         text = axes.annotate(
-            name,
+            shown_name(name),
             (x, y),
             textcoords="offset points",
             xytext=(right * _GAP, up * _GAP),

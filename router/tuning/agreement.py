@@ -51,7 +51,7 @@ def agreement(scores: Iterable[float | None], labels: Iterable[float | None]) ->
             f"agreement: expected as many scores as labels, got {len(first)} and {len(second)}"
         )
     pairs = [
-        (float(a), float(b))
+        (_grade(a), _grade(b))
         for a, b in zip(first, second, strict=True)
         if a is not None and b is not None
     ]
@@ -72,3 +72,12 @@ def agreement(scores: Iterable[float | None], labels: Iterable[float | None]) ->
         correlation=float(np.corrcoef(judged, true)[0, 1]) if varied else None,
         bias=float(judged.mean() - true.mean()),
     )
+
+
+def _grade(value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"agreement: expected grades and labels from 0 to 1, got {value!r}"
+        ) from None

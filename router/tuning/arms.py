@@ -69,12 +69,15 @@ def split(traffic: Traffic, arms: Arms) -> Split:
     Raises:
         ConfigError: `arms` is neither, or a side has fewer than two requests.
     """
-    if arms[0] == "tag" and len(arms) == 3:
-        canary = [r.tags.get(arms[1]) == arms[2] for r in traffic]
-        name = f"{arms[1]}={arms[2]}"
-    elif arms[0] == "policy" and len(arms) == 2:
-        canary = [r.policy == arms[1] for r in traffic]
-        name = arms[1]
+    words = (
+        arms if isinstance(arms, (tuple, list)) and all(isinstance(w, str) for w in arms) else ()
+    )
+    if len(words) == 3 and words[0] == "tag":
+        canary = [r.tags.get(words[1]) == words[2] for r in traffic]
+        name = f"{words[1]}={words[2]}"
+    elif len(words) == 2 and words[0] == "policy":
+        canary = [r.policy == words[1] for r in traffic]
+        name = words[1]
     else:
         raise ConfigError(
             f'arms: expected ("tag", name, value) or ("policy", its words), got {arms!r}'

@@ -26,6 +26,7 @@ _WIDEST = 0.25
 """The largest variance of a grade from 0 to 1."""
 _SCATTER = 3.0
 """The relative variance of a cost that is lognormal about its forecast with sigma 1.2."""
+_PICO = 1e-12
 _FLOOR = 0.01
 """A forecast of nothing is off by at least this share of the mean forecast."""
 
@@ -38,6 +39,8 @@ class Fitted:
     spread: Array
     errors: Array
     """Of each request the reward less its prediction; NaN where the reward is not known."""
+    third: Array | None = None
+    """Of each line the expected cube of what it is off by; None where tails are short."""
 
 
 def quality(row: Index, arm: Index, taken: Index, rewards: Array, quoted: Array) -> Fitted:
@@ -69,7 +72,11 @@ def quality(row: Index, arm: Index, taken: Index, rewards: Array, quoted: Array)
 
 
 def cost(row: Index, arm: Index, taken: Index, rewards: Array, quoted: Array) -> Fitted:
-    """Expected cost of the lines: `quoted` times a factor by arm. Arguments as in `quality`."""
+    """Expected cost of the lines: `quoted` times a factor by arm. Arguments as in `quality`.
+
+    Below a pico-dollar a quote counts as free.
+    """
+    quoted = np.where(quoted < _PICO, 0.0, quoted)
     arms = int(arm.max(initial=0)) + 1
     known = np.flatnonzero(np.isfinite(rewards))
     lines = taken[known]
@@ -94,7 +101,17 @@ def cost(row: Index, arm: Index, taken: Index, rewards: Array, quoted: Array) ->
     errors[known] = y - mean[lines]
     relative = np.divide(errors[known], scale[lines], out=np.zeros_like(y), where=scale[lines] > 0)
     spread = _spread(arm[lines], relative**2, arms, _SCATTER)
-    return Fitted(mean, spread[arm] * scale**2, errors)
+    own_spread = spread[arm]
+    return Fitted(mean, own_spread * scale**2, errors, lognormal_third(own_spread) * scale**3)
+
+
+def lognormal_third(spread: Array) -> Array:
+    """The third central moment of lognormal values of mean 1 and this variance.
+
+    Costs have long tails: the few dear ones of a log seldom show how long.
+    """
+    found: Array = spread**2 * (spread + 3)
+    return found
 
 
 def _cells(fold: Index, arm: Index, arms: int) -> Index:

@@ -15,6 +15,7 @@ from router.errors import ConfigError
 from router.money import format_usd, to_pico
 from router.tuning.measure import EXACT, Measured, measure
 from router.tuning.save import save_policy
+from router.tuning.score import requests_of
 from router.tuning.sweep import Family, family, sweep
 from router.tuning.traffic import Traffic
 
@@ -58,11 +59,12 @@ class Choice:
         day = f", {at:%Y-%m-%d}" if at else ""
         where = "held-out traffic" if self.held_out else "the traffic it was chosen on"
         lines = [f"Chosen by router.tuning{day}: {self.target}."]
-        lines.append(f"On {where}, {self.figures.requests:,} requests: {self.figures.figures()}.")
+        lines.append(
+            f"On {where}, {requests_of(self.figures.requests)}: {self.figures.figures()}."
+        )
         if self.held_out:
-            lines.append(
-                f"Where it was chosen, {self.fitted.requests:,} requests: {self.fitted.figures()}."
-            )
+            count = requests_of(self.fitted.requests)
+            lines.append(f"Where it was chosen, {count}: {self.fitted.figures()}.")
         if not self.met:
             close = "by less than its interval: chance may explain it" if self.close else "clearly"
             lines.append(f"There the target is missed, {close}.")
@@ -108,7 +110,7 @@ def choose(
     )
     first, rest = traffic.split(1 - held_out) if held_out else (traffic, None)
     if not len(first) or (rest is not None and not len(rest)):
-        raise ConfigError(f"traffic: {len(traffic):,} requests are too few to hold some out")
+        raise ConfigError(f"traffic: {requests_of(len(traffic))} are too few to hold some out")
     tried = policies if isinstance(policies, Family) else family(policies)
     found = _tried(first, tried, confidence, progress)
     best = target.best(found)

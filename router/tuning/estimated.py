@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from router.tuning.score import UNITS, Of
+from router.tuning.score import UNITS, Of, requests_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,9 @@ class Estimate:
             said = f"{self._spell(self.value)}, unchecked: no interval"
         else:
             said = "the log does not tell"
-        text = f"{self.of} of {self.policy}: {said}; {self.method}, {self.n:,} requests that tell "
+        text = (
+            f"{self.of} of {self.policy}: {said}; {self.method}, {requests_of(self.n)} that tell "
+        )
         text += f"as much as {self.effective_n:,.0f} of its own, {self.support:.1%} supported"
         return "\n  ".join([text, *self.notes])
 

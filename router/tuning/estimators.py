@@ -67,14 +67,16 @@ class Scored:
 
     `influence` is of each request what it adds to the error, times n: its mean is 0. `variance` is
     that of `value` as the known chances and the model's errors make one expect it: it counts what
-    could have been drawn as well as what was. `reach` bounds a single request's part in `value`
-    times n (None: unbounded).
+    could have been drawn as well as what was, and so does `third`, the third central moment (0
+    where the model knows of no long tail). `reach` bounds a single request's part in `value` times
+    n (None: unbounded).
     """
 
     value: float
     influence: Array
     variance: float
     reach: float | None = None
+    third: float = 0.0
 
     @property
     def empirical(self) -> float:
@@ -94,6 +96,7 @@ class Scored:
             self.influence + weight * other.influence,
             max(0.0, variance),
             None if None in ends else (ends[0] or 0.0) + abs(weight) * (ends[1] or 0.0),
+            self.third + weight**3 * other.third,
         )
 
 
@@ -132,7 +135,11 @@ def snips(
     shrink = float(_supported(log, target)[known].sum()) / total
     level = np.full_like(target, mean)
     found = _corrected(log, target, rewards, fitted, level, clip, shrink)
-    return None if found is None else Scored(found.value, found.influence, found.variance)
+    return (
+        None
+        if found is None
+        else Scored(found.value, found.influence, found.variance, None, found.third)
+    )
 
 
 def direct(log: Log, target: Array, fitted: Fitted) -> float:
@@ -168,7 +175,22 @@ def _corrected(
     variance = float(second[known].mean()) - float((expected + gap)[known].mean()) ** 2
     reach = float(np.abs(weights).max(initial=0.0)) * (1.0 if not base.any() else 2.0)
     reach += float(np.ptp(expected)) if base.any() else 0.0
-    return Scored(value, influence, max(0.0, variance) / count, reach * log.n / count)
+    third = 0.0
+    if fitted.third is not None:
+        cubes = log.sums(
+            weights**3 * log.chance * (fitted.third + 3 * off * fitted.spread + off**3)
+        )
+        middle = expected + gap
+        apart = middle - float(middle[known].mean())
+        alone = cubes - 3 * gap * noise + 2 * gap**3
+        third = float((apart**3 + 3 * apart * (noise - gap**2) + alone)[known].mean())
+    return Scored(
+        value,
+        influence,
+        max(0.0, variance) / count,
+        reach * log.n / count,
+        third / count**2,
+    )
 
 
 def _clipped(log: Log, target: Array, clip: float | None) -> Array:

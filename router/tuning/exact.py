@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -16,6 +16,8 @@ from router.tuning.traffic import Logged, Traffic
 
 RIGHT = 0.5
 """From this grade on an answer counts as right, as where a client verifies."""
+UNDRAWN = 1 - 2.0**-53
+"""The draw that falls last: with it a policy that explores makes its own choice."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +53,8 @@ def replayed(traffic: Traffic, policy: Policy) -> Replayed:
             refused += 1
             continue
         shares = found.propensities or {found.chosen: 1.0}
-        gets = [(share, *_outcome(request, found, name)) for name, share in shares.items()]
+        stages = stages_of(request, policy, found)
+        gets = [(share, *_outcome(request, stages, name)) for name, share in shares.items()]
         quality[i] = sum(share * score for share, score, _ in gets)
         cost[i] = (
             gets[0][2] if len(gets) == 1 else round(sum(share * pico for share, _, pico in gets))
@@ -77,17 +80,34 @@ def decided(request: Logged, policy: Policy) -> Decision | None:
     return found if found.ranking and _in_time(found, record.context) else None
 
 
+def stages_of(request: Logged, policy: Policy, found: Decision) -> Mapping[str, tuple[str, ...]]:
+    """Whom the policy asks next, by whom it asked first.
+
+    What is drawn by lot has no stages; those of the policy's own choice show undrawn, so that
+    what is replayed does not depend on the lot that the log happened to draw.
+    """
+    stages = {found.chosen: found.escalation}
+    if found.propensities and request.record is not None:
+        record = request.record
+        undrawn = policy(record.quotes, replace(record.context, draw=UNDRAWN))
+        if undrawn.ranking:
+            stages.setdefault(undrawn.chosen, undrawn.escalation)
+    return stages
+
+
 def _in_time(found: Decision, context: Context) -> bool:
     wait = found.defer_until
     return wait is None or wait <= context.now + timedelta(seconds=context.patience)
 
 
-def _outcome(request: Logged, found: Decision, name: str) -> tuple[float, int]:
+def _outcome(
+    request: Logged, stages: Mapping[str, tuple[str, ...]], name: str
+) -> tuple[float, int]:
     """Grade and pico-dollars where `name` answers first."""
     score, cost = _known(request, name)
     assert request.record is not None
-    if name == found.chosen and request.record.context.verifiable:
-        for stage in found.escalation:
+    if request.record.context.verifiable:
+        for stage in stages.get(name, ()):
             if score >= RIGHT:
                 break
             better, more = _known(request, stage)

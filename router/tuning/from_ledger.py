@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -19,7 +20,7 @@ GRADES = ("label", "*", "feedback", "verifier", "judge")
 """Whose grade counts, the first there is; "*" is any other word."""
 _CACHED = "cached"
 _LONGEST = timedelta(days=2)
-"""More than a request takes, patience included."""
+"""More than a request takes, patience included; corrections may come later than that."""
 
 
 @dataclass(slots=True)
@@ -38,57 +39,58 @@ def from_ledger(
     until: datetime | None,
     by: Sequence[str] = GRADES,
 ) -> Traffic:
-    """The requests whose first line is in [since, until); later lines and grades count, too.
+    """The requests that began in [since, until), as `Traffic.since` and `until` tell; later lines
+    and grades count, too.
 
-    Answers out of the response cache are left out: no policy chose them. A request without a
-    decision record is kept, with what its lines say of the choice.
+    So that a request is never cut in two, the lines of two days before `since` are read as well.
+    A correction of a request from before those is left out, and a note counts it. So are answers
+    out of the response cache: no policy chose them. A request without a decision record is kept,
+    with what its lines say of the choice.
     """
+    back = None if since is None else since - _LONGEST
     requests: defaultdict[str, _Request] = defaultdict(_Request)
-    for entry in ledger.entries(since=since):
+    for entry in ledger.entries(since=back):
         if entry.record.policy != LEASE:
             requests[entry.record.request_id].entries.append(entry)
-    if until is not None:
-        requests = defaultdict(
-            _Request, {k: r for k, r in requests.items() if r.entries[0].at < until}
-        )
-    # A request is reserved before its first line is written.
-    reserved = None if since is None else since - _LONGEST
-    for request_id, packed in ledger.decisions(since=reserved):
+    for request_id, packed in ledger.decisions(since=back):
         if request_id in requests:
             requests[request_id].decision = packed
-    for grade in ledger.grades(since=since):
+    for grade in ledger.grades(since=back):
         if grade.request_id in requests:
             requests[grade.request_id].grades.append(grade)
     counted: Counter[str] = Counter()
     made = []
     for request_id, request in requests.items():
+        if all(entry.kind == "correct" for entry in request.entries):
+            counted["corrected"] += any(_within(e.at, since, until) for e in request.entries)
+            continue
+        logged = _logged(request_id, request, by)
+        if not _within(logged.at, since, until):
+            continue
         if all(entry.outcome == _CACHED for entry in request.entries):
             counted["cached"] += 1
             continue
-        logged = _logged(request_id, request, by, counted)
-        if logged is not None:
-            made.append(logged)
+        counted["no record"] += not request.decision
+        counted["unreadable"] += bool(request.decision) and logged.record is None
+        counted["unpriced"] += logged.cost is None
+        counted["ungraded"] += logged.quality is None
+        made.append(logged)
     made.sort(key=lambda logged: logged.at)
     return Traffic(made, notes=_notes(counted, len(made)))
 
 
-def _logged(
-    request_id: str, request: _Request, by: Sequence[str], counted: Counter[str]
-) -> Logged | None:
+def _within(at: datetime, since: datetime | None, until: datetime | None) -> bool:
+    return (since is None or at >= since) and (until is None or at < until)
+
+
+def _logged(request_id: str, request: _Request, by: Sequence[str]) -> Logged:
     first = min(request.entries, key=lambda entry: entry.at - timedelta(seconds=entry.seconds))
     record: DecisionRecord | None = None
     if request.decision:
-        try:
+        with suppress(RecordError):  # of another version
             record = unpack(request.decision)
-        except RecordError:
-            counted["unreadable"] += 1
-    else:
-        counted["no record"] += 1
     served = _served(request)
     grade = _grade(request.grades, served, by)
-    cost = _cost(request.entries)
-    counted["unpriced"] += cost is None
-    counted["ungraded"] += grade is None
     decided = record is not None and bool(record.decision.ranking)
     return Logged(
         request_id=request_id,
@@ -99,7 +101,7 @@ def _logged(
         record=record,
         served=served,
         policy=record.decision.policy if record else first.record.policy,
-        cost=cost,
+        cost=_cost(request.entries),
         quality=None if grade is None else grade.score,
         quality_by="" if grade is None else grade.by,
         seconds=sum(entry.seconds for entry in request.entries if entry.kind != "correct"),
@@ -156,4 +158,9 @@ def _notes(counted: Mapping[str, int], total: int) -> tuple[str, ...]:
     ]
     if counted["cached"]:
         notes.append(f"{counted['cached']:,} answers out of the response cache were left out")
+    if counted["corrected"]:
+        notes.append(
+            f"late corrections of {counted['corrected']:,} requests were left out, for their "
+            "first lines were not read: an earlier since takes them in"
+        )
     return tuple(notes)

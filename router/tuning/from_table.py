@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from router.errors import ConfigError, RecordError
 from router.money import to_pico
@@ -24,32 +24,51 @@ _SHAPES = (
 )
 
 
-def read_table(source: Any) -> tuple[list[dict[str, Any]], str]:
-    """The rows of a file or table, and what to call it in an error.
+Table: TypeAlias = tuple[list[dict[str, Any]], str, tuple[str, ...]]
+"""Rows, what to call them in an error, and the columns, which are there without rows, too."""
+
+
+def read_table(source: Any) -> Table:
+    """The rows of a file or table.
 
     Raises:
         ConfigError: it cannot be read; of JSON lines, which line.
     """
     if not isinstance(source, str | Path):
-        from router.frames import rows_of
-
-        return rows_of(source), "table"
+        return _frame(source, "table")
     path = Path(source)
     try:
         if path.suffix.lower() == ".parquet":
-            return _parquet(path), path.name
+            return _parquet(path)
         with path.open(encoding="utf-8", newline="") as file:
             if path.suffix.lower() == ".csv":
-                return [_filled(row) for row in csv.DictReader(file)], path.name
-            return [
-                _line(text, n, path) for n, text in enumerate(file, 1) if text.strip()
-            ], path.name
+                reader = csv.DictReader(file)
+                rows = [_filled(row) for row in reader]
+                return rows, path.name, tuple(reader.fieldnames or ())
+            rows = [_line(text, n, path) for n, text in enumerate(file, 1) if text.strip()]
+            return rows, path.name, _columns(rows)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
 
 
-def _parquet(path: Path) -> list[dict[str, Any]]:
-    from router.frames import library, rows_of
+def _frame(source: Any, where: str) -> Table:
+    from router.frames import rows_of
+
+    rows = rows_of(source)
+    if rows or isinstance(source, list | tuple):
+        return rows, where, _columns(rows)
+    from router.frames import library
+
+    found = library("narwhals").from_native(source)
+    return rows, where, tuple(map(str, found.collect_schema().names()))
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(map(str, rows[0])) if rows else ()
+
+
+def _parquet(path: Path) -> Table:
+    from router.frames import library
 
     library("pyarrow")
     from pyarrow import parquet
@@ -57,7 +76,7 @@ def _parquet(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise ConfigError(f"{path}: there is no such file")
     try:
-        return rows_of(parquet.read_table(path))
+        return _frame(parquet.read_table(path), path.name)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: not Parquet: {error}") from None
 
@@ -78,24 +97,25 @@ def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
     return {str(name): value or None for name, value in row.items()}
 
 
-def is_set(rows: Sequence[Mapping[str, Any]], where: str) -> bool:
+def is_set(rows: Sequence[Mapping[str, Any]], where: str, columns: Sequence[str]) -> bool:
     """Whether the rows are an evaluation set, not logged traffic.
 
     Raises:
         ConfigError: they are neither; says what was expected.
     """
+    if all(name in columns for name in _NEEDED):
+        return False
     if not rows:
         raise ConfigError(f"{where}: expected rows, got none; {_SHAPES}")
-    first = rows[0]
-    if all(name in first for name in _NEEDED):
-        return False
-    if any(name in first for name in _ASKED) and "score" in first:
+    if any(name in columns for name in _ASKED) and "score" in columns:
         return True
-    raise ConfigError(f"{where}: {_SHAPES}; got the columns {', '.join(map(str, first))}")
+    raise ConfigError(f"{where}: {_SHAPES}; got the columns {', '.join(columns)}")
 
 
 def from_rows(rows: Sequence[Mapping[str, Any]], where: str) -> Traffic:
     """Traffic of rows of `COLUMNS`; those that are missing have their defaults.
+
+    A refusal has nothing in `chosen`, and nothing in `served`: nobody answered it.
 
     Raises:
         ConfigError: the number of the row (from 1), the column, what was expected.
@@ -115,7 +135,8 @@ def from_rows(rows: Sequence[Mapping[str, Any]], where: str) -> Traffic:
 def _logged(row: Mapping[str, Any], where: str) -> Logged:
     def text(name: str) -> str:
         value = row.get(name)
-        if name in _NEEDED and not value:
+        refused = name == "chosen" and name in row and not row.get("served")
+        if name in _NEEDED and not value and not refused:
             raise ConfigError(f"{where}: {name}: expected a text, got {value!r}")
         return "" if value is None else str(value)
 
@@ -128,7 +149,7 @@ def _logged(row: Mapping[str, Any], where: str) -> Logged:
     given = row.get("quality")
     return Logged(
         request_id=text("request_id"),
-        at=_instant(row["at"], f"{where}: at"),
+        at=_instant(row.get("at"), f"{where}: at"),
         chosen=text("chosen"),
         propensity=propensity,
         tags=_tags(row.get("tags"), f"{where}: tags"),

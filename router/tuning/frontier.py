@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from policies import cheapest, restrict, utility
@@ -13,12 +14,21 @@ from router.money import PICO_PER_USD, to_usd
 from router.tuning._shown import points_html
 from router.tuning.exact import best
 from router.tuning.hull import hull_of, mixed_quality
-from router.tuning.measure import Measured, measure, of_replay
+from router.tuning.measure import EXACT, Measured, measure, of_replay
+from router.tuning.score import requests_of
 from router.tuning.sweep import Policies, family, sweep
 from router.tuning.traffic import Traffic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_IN_USE = "in use"
+_NAMED = 3
+"""So many that tell nothing are named; the rest is counted."""
+_LUCKIEST = (
+    "estimated from logs: the best of many estimates is the luckiest, so what it would gain is "
+    "not told; pick with tuning.choose, which holds half out, then compare with tuning.gate"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +40,9 @@ class Frontier:
     Without all outcomes nobody knows it, and it is None. `hull` has those points that no other
     one, nor a mix of two, beats: cheapest first. `untold` are those of which the traffic tells
     no more than bounds: logs that left nothing to chance tell of the policy in use alone.
+
+    Of estimates the hull takes the luckiest: it lies above what these policies would get, so
+    `gain` and `savings_usd` are None, and `caution` says what to do instead.
     """
 
     points: tuple[Measured, ...]
@@ -45,6 +58,12 @@ class Frontier:
         return hull_of(self.points)
 
     @property
+    def caution(self) -> str:
+        """Why no gain is told, and what tells it; empty where all outcomes are known."""
+        everyone = [*self.points, *([] if self.point is None else [self.point])]
+        return _LUCKIEST if any(p.method != EXACT for p in everyone) else ""
+
+    @property
     def regret(self) -> float | None:
         """How much more quality the oracle has than the policy in use (None: one is missing)."""
         if self.oracle is None or self.point is None:
@@ -55,21 +74,31 @@ class Frontier:
     def savings_usd(self) -> Decimal | None:
         """USD a request that the frontier saves at the quality of the policy in use.
 
-        Negative where the policy is cheaper than any mix of `points`; None where none is as good.
+        Negative where the policy is cheaper than any mix of `points`; None where none is as good,
+        or where all is estimated.
         """
-        if self.point is None or (cost := self.cost_at(self.point.at[1])) is None:
+        if self.point is None or self.caution:
+            return None
+        if (cost := self.cost_at(self.point.at[1])) is None:
             return None
         return self.point.at[0] - cost
 
     @property
     def gain(self) -> float | None:
-        """Quality that the frontier adds at the cost of the policy in use; None where unknown."""
-        if self.point is None or (quality := self.quality_at(self.point.at[0])) is None:
+        """Quality that the frontier adds at the cost of the policy in use.
+
+        None where it is unknown, or all is estimated.
+        """
+        if self.point is None or self.caution:
+            return None
+        if (quality := self.quality_at(self.point.at[0])) is None:
             return None
         return quality - self.point.at[1]
 
     def quality_at(self, cost_usd: Decimal | str) -> float | None:
         """The most quality for USD a request, mixing two points; None below the cheapest.
+
+        Of estimates it is what the luckiest show, hence too much.
 
         Raises:
             ConfigError: it is no amount.
@@ -83,7 +112,10 @@ class Frontier:
         return mixed_quality(self.hull, usd)
 
     def cost_at(self, quality: float) -> Decimal | None:
-        """The least USD a request for a quality, mixing two points; None where none has it."""
+        """The least USD a request for a quality, mixing two points; None where none has it.
+
+        Of estimates it is what the luckiest show, hence too little.
+        """
         reached = [point.at for point in self.hull]
         if not reached or quality > reached[-1][1]:
             return None
@@ -124,20 +156,22 @@ class Frontier:
         best = [p.name for p in self.hull]
         others = [p for p in (self.point, self.oracle) if p is not None]
         shown = sorted([*self.hull, *self.singles, *others], key=lambda p: p.at)
-        return points_html(shown, best)
+        said = f"<p>{escape(self.caution)}</p>" if self.caution else ""
+        return points_html(shown, best) + said
 
     def __repr__(self) -> str:
-        lines = [f"{self.requests:,} requests", *(f"  all to {p}" for p in self.singles)]
-        lines += [f"  on the frontier: {p}" for p in self.hull]
-        lines += [f"  in use: {self.point}"] if self.point else []
+        best = "luckiest estimates" if self.caution else "on the frontier"
+        lines = [requests_of(self.requests), *(f"  all to {p}" for p in self.singles)]
+        lines += [f"  {best}: {p}" for p in self.hull]
+        lines += [f"  {_in_use(self.point)}"] if self.point else []
         lines += [f"  {self.oracle}"] if self.oracle else []
         if self.untold:
-            lines.append(f"  not told by this traffic: {', '.join(p.name for p in self.untold)}")
+            lines.append(f"  not told by this traffic: {_listed(self.untold)}")
         if self.gain is not None and self.point is not None:
             lines.append(f"  at the cost of the policy in use: quality {self.gain:+.3f}")
         if self.savings_usd is not None:
             lines.append(f"  at its quality: {-self.savings_usd:+.6f} USD a request")
-        return "\n".join(lines)
+        return "\n".join([*lines, *([f"  {self.caution}"] if self.caution else [])])
 
 
 def frontier(
@@ -151,8 +185,9 @@ def frontier(
     """The frontier of these policies, by default `utility` over what a right answer may be worth.
 
     `point` is the policy in use; left out, that which logged the traffic, where it was logged.
-    Exact where all outcomes are known; else estimates from logs, and no oracle. A point chosen on
-    the traffic that it is shown on looks better than it is: `choose` holds some out.
+    Exact where all outcomes are known; else estimates from logs, with no oracle and no gain: a
+    point chosen on the traffic that it is shown on looks better than it is. `choose` holds some
+    out.
 
     Raises:
         ConfigError: no traffic, or none that can be decided anew.
@@ -173,7 +208,7 @@ def frontier(
     if traffic.complete:
         oracle = of_replay(best(traffic), "oracle", None, value=None, confidence=confidence)
     if point is not None or not traffic.complete:
-        name = "as logged" if point is None else f"in use: {point}"
+        name = "as logged" if point is None else f"{_IN_USE}: {point}"
         present = measure(traffic, point, name=name, confidence=confidence)
     unclear = [p for p in (*swept.points, *singles, present) if p is not None and not p.told]
     return Frontier(
@@ -184,6 +219,16 @@ def frontier(
         requests=len(traffic),
         untold=tuple(unclear),
     )
+
+
+def _in_use(point: Measured) -> str:
+    return str(point) if point.name.startswith(_IN_USE) else f"{_IN_USE}: {point}"
+
+
+def _listed(untold: tuple[Measured, ...]) -> str:
+    more = len(untold) - _NAMED
+    named = ", ".join(point.name for point in untold[:_NAMED])
+    return f"{named} and {more:,} more" if more > 0 else named
 
 
 def _quoted(traffic: Traffic) -> tuple[str, ...]:

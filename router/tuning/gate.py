@@ -16,7 +16,7 @@ from router.tuning import arms as lots
 from router.tuning import known
 from router.tuning.arms import Arms
 from router.tuning.exact import replayed
-from router.tuning.off_policy import Amount
+from router.tuning.off_policy import Amount, advice
 from router.tuning.replay import Cases, cases, words
 from router.tuning.score import (
     IntervalName,
@@ -43,6 +43,7 @@ class _Compared:
     difference: dict[Of, Part]
     n: int
     spent: int
+    spent_by: str
     names: tuple[str, str]
     notes: tuple[str, ...]
 
@@ -99,7 +100,8 @@ def gate(
     """
     checked_share("confidence", confidence)
     value = checked_value(value_usd, "")
-    if not 0 <= quality_margin < 1 or isinstance(quality_margin, bool):
+    number = isinstance(quality_margin, (int, float)) and not isinstance(quality_margin, bool)
+    if not number or not 0 <= quality_margin < 1:
         raise ConfigError(f"quality_margin: expected 0 to below 1, got {quality_margin!r}")
     interval: IntervalName = "sequence" if sequential else "design"
 
@@ -138,6 +140,7 @@ def _compared(
             known.difference(new, old, value),
             len(traffic),
             spent,
+            "as logged" if present is None else "with the present policy",
             names,
             (),
         )
@@ -155,9 +158,15 @@ def _compared(
         between,
         found.log.n,
         spent,
+        _spent_by(found),
         names,
         _notes(traffic, found),
     )
+
+
+def _spent_by(found: Cases) -> str:
+    lots = np.any((found.log.chance > 0) & (found.log.chance < 1))
+    return "as logged, lots included" if lots else "as logged"
 
 
 def _notes(traffic: Traffic, found: Cases) -> tuple[str, ...]:
@@ -169,7 +178,7 @@ def _notes(traffic: Traffic, found: Cases) -> tuple[str, ...]:
     if missing > 1e-9:
         notes.append(
             f"{missing:.1%} of the candidate's choices the log could not have made: there the "
-            "worst case is taken. explore(policy, 0.02) leaves a share to chance"
+            f"worst case is taken{advice(found)}"
         )
     if not np.isfinite(found.quality).all():
         graded = int(np.isfinite(found.quality).sum())
@@ -185,6 +194,7 @@ def _by_lot(traffic: Traffic, arms: Arms, value: float | None) -> _Compared:
         split.difference(value),
         len(traffic),
         sum(r.cost for r in traffic if r.cost is not None),
+        "as logged, both parts",
         split.names,
         ("it holds if chance alone decided who went where",),
     )
@@ -227,6 +237,7 @@ def _verdict(
         interval=interval,
         n=compared.n,
         spent_usd=to_usd(compared.spent),
+        spent_by=compared.spent_by,
         more=needed,
         notes=compared.notes,
     )

@@ -1,30 +1,29 @@
-"""A judge over a whole table, within a budget: what was graded is never lost."""
+"""A judge over a whole table, within a budget: what was graded is not lost where a row fails."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+import asyncio
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-from router.errors import BudgetExceededError, ConfigError, RouterError
-from router.ledgers import Grade
-from router.money import to_pico, to_usd
+from router.errors import BudgetExceededError, ConfigError
+from router.tuning.grading_run import Run, check_known, opened, run_of
 from router.tuning.judge import Judge, Judgement
 from router.tuning.progress import track
-
-_PATIENCE = 5
-"""So many failures in a row end it: the next ones would fail as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Graded(Sequence[Judgement | None]):
     """Judgements in the order of the rows; None where a row was not judged.
 
-    `stopped` says why it ended early, "" where it did not. `cost_usd` is what judging cost as far
-    as known. `failed` maps positions of rows to the error of their call.
+    `stopped` says why it ended early, "" where it did not. `cost_usd` is what the ledger has for
+    it, failed calls that were charged included. `failed` maps positions of rows to the error of
+    their call, or of keeping their grade.
     """
 
     judgements: tuple[Judgement | None, ...]
@@ -65,82 +64,94 @@ def grade(
 ) -> Graded:
     """Judge a table: rows of `question` (or `prompt`, `messages`) and `answer`.
 
-    Each may have a `reference`, and `candidate`, who answered. It ends when the next judgement
-    does not fit into `budget_usd` or the client's budgets. With `ledger` (a path, URL, ledger)
-    each grade is kept there for the row's `request_id`, by "judge".
+    Each may have a `reference`, and `candidate`, who answered. All of it together is under one
+    hard budget of `budget_usd` that the ledger of the judge's client keeps, failures and retries
+    included: it ends when the next judgement does not fit into it, or into the client's own. With
+    `ledger` (a path, URL, ledger, client) each grade is kept there as it comes, for the row's
+    `request_id` and `candidate`, by "judge"; its lines are read first, to know the ids.
 
     Raises:
-        ConfigError: the number of the row (from 1), what was expected. Nothing is judged then.
+        ConfigError: the number of the row (from 1), what was expected; nothing was judged.
     """
-    from router.frames import rows_of
-
-    table = rows_of(rows)
-    asked = [_checked(row, n, needs_id=ledger is not None) for n, row in enumerate(table, 1)]
-    limit = None if budget_usd is None else to_pico(budget_usd)
-    made: list[Judgement | None] = [None] * len(asked)
-    failed: dict[int, str] = {}
-    spent, row_failures, stopped = 0, 0, ""
-    with _opened(ledger) as keeper:
-        items = track(asked, "answers") if progress else iter(asked)
-        for at, row in enumerate(items):
-            left = None if limit is None else to_usd(limit - spent)
-            if left is not None and left <= 0:
-                stopped = f"${budget_usd} are spent"
-                break
+    run = run_of(judge, rows, budget_usd, awaited=False, kept=ledger is not None)
+    began = judge.client._core.now()
+    with opened(ledger) as keeper, closing(_places(run, progress)) as places:
+        check_known(run, keeper)
+        for at in places:
             try:
-                found = judge(
-                    row["question"],
-                    row["answer"],
-                    reference=row["reference"],
-                    answered_by=row["candidate"],
-                    budget=left,
-                )
+                run.took(at, judge(**run.arguments(at)))
             except BudgetExceededError as error:
-                stopped = str(error)
+                run.stopped = str(error)
+            except Exception as error:  # noqa: BLE001 - it must not cost the other rows
+                run.lost(at, error)
+            if run.stopped:
                 break
-            except RouterError as error:
-                failed[at] = f"{type(error).__name__}: {error}"
-                row_failures += 1
-                if row_failures == _PATIENCE:
-                    stopped = f"{_PATIENCE} calls in a row failed, the last with {failed[at]}"
-                    break
-                continue
-            row_failures, made[at] = 0, found
-            spent += 0 if found.cost_usd is None else to_pico(found.cost_usd)
-            if keeper is not None and found.score is not None:
-                keeper.grade([_kept(row["request_id"], found, found.score)])
-    return Graded(tuple(made), stopped, to_usd(spent), failed)
+    return _graded(run, began)
 
 
-def _kept(request_id: str, found: Judgement, score: float) -> Grade:
-    return Grade(request_id=request_id, candidate="", score=score, by="judge", at=found.at)
+async def agrade(
+    judge: Judge,
+    rows: Any,
+    *,
+    budget_usd: str | Decimal | None = None,
+    ledger: Any = None,
+    progress: bool = True,
+    at_once: int = 4,
+) -> Graded:
+    """As `grade`, with a judge of an `AsyncClient`; `at_once` rows are judged at a time.
+
+    What does not fit into the budget beside the others is tried again when they have ended.
+
+    Raises:
+        ConfigError: as `grade`; or `at_once` is no number of 1 or more.
+    """
+    if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
+        raise ConfigError(f"at_once: expected a whole number of 1 or more, got {at_once!r}")
+    run = run_of(judge, rows, budget_usd, awaited=True, kept=ledger is not None)
+    began = judge.client._core.now()
+    with opened(ledger) as keeper, closing(_places(run, progress)) as places:
+        await asyncio.to_thread(check_known, run, keeper)
+        await _all(run, places, at_once)
+    return await asyncio.to_thread(_graded, run, began)
 
 
-def _checked(row: Mapping[str, Any], number: int, *, needs_id: bool) -> dict[str, Any]:
-    question = next(
-        (row[name] for name in ("question", "messages", "prompt") if row.get(name)), None
-    )
-    if question is None or not isinstance(row.get("answer"), str):
-        raise ConfigError(
-            f"row {number}: expected a question (or prompt, messages) and an answer as text, got "
-            f"the columns {', '.join(sorted(str(name) for name in row if row[name] is not None))}"
-        )
-    if needs_id and not row.get("request_id"):
-        raise ConfigError(f"row {number}: request_id: expected one, to keep the grade under it")
-    return {
-        "question": question,
-        "answer": row["answer"],
-        "reference": row.get("reference"),
-        "candidate": row.get("candidate") or "",
-        "request_id": row.get("request_id"),
-    }
+async def _all(run: Run, places: Generator[int], at_once: int) -> None:
+    """Judge the rows, `at_once` at a time; `places` is told of each that has ended."""
+    waiting = deque(range(len(run.rows)))
+    under_way: dict[asyncio.Task[Judgement], tuple[int, bool]] = {}
+    next(places, None)
+    try:
+        while under_way or (waiting and not run.stopped):
+            while waiting and not run.stopped and len(under_way) < at_once:
+                at = waiting.popleft()
+                task = asyncio.ensure_future(run.judge.ajudge(**run.arguments(at)))
+                under_way[task] = at, at_once == 1
+            done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                at, alone = under_way.pop(task)
+                try:
+                    await asyncio.to_thread(run.took, at, task.result())
+                except BudgetExceededError as error:
+                    # Others may hold what this one lacks: from here on they go one by one.
+                    at_once = 1
+                    if alone:
+                        run.stopped = str(error)
+                    else:
+                        waiting.appendleft(at)
+                        continue
+                except Exception as error:  # noqa: BLE001 - it must not cost the other rows
+                    run.lost(at, error)
+                next(places, None)
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
 
-def _opened(ledger: Any) -> Any:
-    if not isinstance(ledger, str | Path):
-        return nullcontext(ledger)
-    from contextlib import closing
+def _places(run: Run, progress: bool) -> Generator[int]:
+    every = range(len(run.rows))
+    return track(every, "answers") if progress else (at for at in every)
 
-    from router.ledgers.open import open_store
 
-    return closing(open_store(ledger))
+def _graded(run: Run, began: datetime) -> Graded:
+    return Graded(tuple(run.made), run.stopped, run.spent(began), run.failed)

@@ -17,8 +17,8 @@ _CELLS = 1_000_000
 _SEED = 20_240_607
 _HORIZON = 1000
 """Requests at which a sequence of intervals is narrowest."""
-_SKEWED = 0.5
-"""Beyond this the expansion is of no use."""
+_SKEWED = 1.0
+"""Beyond this the expansion is of no use; 1 was chosen by measured coverage of costs."""
 
 
 def quantile(confidence: float) -> float:
@@ -44,15 +44,17 @@ def normal(scored: Scored, confidence: float) -> Interval:
 def design(scored: Scored, confidence: float) -> Interval:
     """By the wider of two spreads: of what was drawn, and of what could have been.
 
-    Where the influence is skewed, as costs are, the longer tail gets what the second term of
-    Edgeworth's expansion says (Hall 1992); the shorter one keeps what it has.
+    Where it is skewed, as costs are, the longer tail gets what the second term of Edgeworth's
+    expansion says (Hall 1992) of the larger skewness, that of what was drawn or of what could have
+    been; the shorter one keeps what it has.
     """
     variance = max(scored.empirical, scored.variance)
     width = math.sqrt(variance)
     if not width:
         return scored.value, scored.value
     half = student(confidence, len(scored.influence) - 1)
-    third = float((scored.influence**3).sum()) / len(scored.influence) ** 3
+    drawn = float((scored.influence**3).sum()) / len(scored.influence) ** 3
+    third = max(drawn, scored.third, key=abs)
     skew = min(_SKEWED, max(-_SKEWED, third / width**3))
     more = skew * (2 * half**2 + 1) / 6
     low, high = half + max(0.0, -more), half + max(0.0, more)

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from inspect import iscoroutinefunction
 from typing import Any
 
-from router.errors import BadResponseError, NoCandidateError
+from router.errors import BadResponseError, ConfigError, NoCandidateError
 from router.prompts.prompt import PromptBuilder
 from router.tuning.judge_prompt import RUBRIC, Asked, layout, verdict
 
@@ -77,15 +78,17 @@ class Judge:
         reference: str | None = None,
         answered_by: str = "",
         budget: Any = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Judgement:
-        """Grade one answer; `budget` caps what this costs, in USD.
+        """Grade one answer; `budget` caps what this costs, as in `create`, `tags` are added.
 
         Raises:
-            ConfigError: question or answer is no text.
+            ConfigError: question or answer is no text, or the client is an `AsyncClient`.
             NoCandidateError: only the model that answered could judge.
             RouterError: as `create`.
         """
-        prompt, arguments = self._asked(question, answer, reference, answered_by, budget)
+        self.check_client(awaited=False)
+        prompt, arguments = self._asked(question, answer, reference, answered_by, budget, tags)
         return _read(self._client.chat.completions.create(prompt, **arguments))
 
     async def ajudge(
@@ -96,20 +99,40 @@ class Judge:
         reference: str | None = None,
         answered_by: str = "",
         budget: Any = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Judgement:
         """As calling it, with an `AsyncClient`.
 
         Raises:
             RouterError: as calling it.
         """
-        prompt, arguments = self._asked(question, answer, reference, answered_by, budget)
+        self.check_client(awaited=True)
+        prompt, arguments = self._asked(question, answer, reference, answered_by, budget, tags)
         return _read(await self._client.chat.completions.create(prompt, **arguments))
+
+    def check_client(self, *, awaited: bool) -> None:
+        """Refuse to await a client that is not awaited, and the other way round.
+
+        Raises:
+            ConfigError: it is the other kind; says what to call.
+        """
+        if iscoroutinefunction(self._client.chat.completions.create) is awaited:
+            return
+        raise ConfigError(
+            "judge: a Client is not awaited: call judge(...), grade, judge.verifier"
+            if awaited
+            else "judge: an AsyncClient is awaited: judge.ajudge(...), agrade, judge.averifier"
+        )
 
     def verifier(self, question: Asked, *, reference: str | None = None) -> Callable[[Any], float]:
         """A verifier of answers: `create(messages, verify=judge.verifier(messages))`.
 
         Without a verdict it raises, and the answer counts as not verified.
+
+        Raises:
+            ConfigError: the client is an `AsyncClient`.
         """
+        self.check_client(awaited=False)
 
         def verify(completion: Any) -> float:
             by = completion.route.candidate
@@ -120,7 +143,12 @@ class Judge:
     def averifier(
         self, question: Asked, *, reference: str | None = None
     ) -> Callable[[Any], Awaitable[float]]:
-        """As `verifier`, for an `AsyncClient`."""
+        """As `verifier`, for an `AsyncClient`.
+
+        Raises:
+            ConfigError: the client is none.
+        """
+        self.check_client(awaited=True)
 
         async def verify(completion: Any) -> float:
             by = completion.route.candidate
@@ -131,16 +159,23 @@ class Judge:
         return verify
 
     def _asked(
-        self, question: Asked, answer: str, reference: str | None, answered_by: str, budget: Any
+        self,
+        question: Asked,
+        answer: str,
+        reference: str | None,
+        answered_by: str,
+        budget: Any,
+        tags: Mapping[str, str] | None,
     ) -> tuple[PromptBuilder, dict[str, Any]]:
         prompt = layout(self._rubric, question, answer, reference)
-        arguments = {
+        caps = [*_caps(self._arguments.get("budget")), *_caps(budget)]
+        return prompt, {
             **self._arguments,
             "model": self._models(answered_by),
-            "tags": self._tags,
+            "tags": {**self._tags, **(tags or {})},
             "verify": False,  # a client that judges all its answers would judge its judge
+            "budget": caps or None,
         }
-        return prompt, arguments | ({} if budget is None else {"budget": budget})
 
     def _models(self, answered_by: str) -> str | list[str]:
         """Who may judge: anybody but the model that answered."""
@@ -156,6 +191,12 @@ class Judge:
                 reasons=dict.fromkeys(able, "it would judge its own answer"),
             )
         return others
+
+
+def _caps(budget: Any) -> list[Any]:
+    if budget is None:
+        return []
+    return list(budget) if isinstance(budget, list | tuple) else [budget]
 
 
 def _model_of(candidate: str) -> str:

@@ -37,11 +37,7 @@ def layout(rubric: str, question: Asked, answer: str, reference: str | None) -> 
     Raises:
         ConfigError: question or answer is no text.
     """
-    if not isinstance(answer, str) or not (question and isinstance(question, str | Sequence)):
-        raise ConfigError(
-            "judge: expected a question (text or messages) and an answer (text), got "
-            f"{type(question).__name__} and {type(answer).__name__}"
-        )
+    check(question, answer)
     material: dict[str, Any] = {}
     if isinstance(question, str):
         material["question"] = question
@@ -52,6 +48,22 @@ def layout(rubric: str, question: Asked, answer: str, reference: str | None) -> 
     material["answer"] = answer
     data = json.dumps(material, ensure_ascii=False, default=str)
     return PromptBuilder(f"{rubric}\n\n{_LAYOUT}").user(data)
+
+
+def check(question: object, answer: object) -> None:
+    """Refuse what cannot be judged.
+
+    Raises:
+        ConfigError: question or answer is no text; the question neither messages.
+    """
+    talk = isinstance(question, Sequence) and not isinstance(question, str | bytes | bytearray)
+    if talk and not all(isinstance(message, Mapping) for message in question):  # type: ignore[attr-defined]
+        raise ConfigError("judge: expected messages as dicts of role and content")
+    if not (question and (talk or isinstance(question, str))) or not isinstance(answer, str):
+        raise ConfigError(
+            "judge: expected a question (text or messages) and an answer (text), got "
+            f"{type(question).__name__} and {type(answer).__name__}"
+        )
 
 
 def verdict(text: str) -> float | None:

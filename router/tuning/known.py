@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from policies.types import Policy
+from router.tuning.calibrate import lognormal_third
 from router.tuning.estimators import Array, Scored
-from router.tuning.exact import Replayed, replayed
+from router.tuning.exact import Replayed
 from router.tuning.score import Of, Part, worth
 from router.tuning.traffic import Traffic
 
 _DOUBT = 5.0
 """So many requests with the widest spread are mixed in: else no failure among few is none."""
-_WIDEST = 0.25
+WIDEST = 0.25
+"""The largest variance of a grade from 0 to 1."""
 _USD = 1e12
 
 
@@ -26,18 +27,10 @@ class Known:
     refused: int
 
 
-def parts(traffic: Traffic, policy: Policy, value: float | None) -> Known:
-    """The means of a policy.
-
-    Raises:
-        ConfigError: some outcome is not known.
-    """
-    return of(replayed(traffic, policy), value)
-
-
 def of(found: Replayed, value: float | None) -> Known:
     """The means of grades and costs that are known."""
-    return Known(_parts(found.quality, found.cost / _USD, value, _WIDEST), found.refused)
+    cost = found.cost / _USD
+    return Known(_parts(found.quality, mean_cost(cost), value, WIDEST), found.refused)
 
 
 def logged(traffic: Traffic) -> Replayed | None:
@@ -55,7 +48,7 @@ def difference(candidate: Replayed, present: Replayed, value: float | None) -> d
     cost = (candidate.cost - present.cost) / _USD
     # Where both do the same nothing is in doubt.
     differ = float(np.mean((quality != 0) | (cost != 0)))
-    return _parts(quality, cost, value, differ)
+    return _parts(quality, mean(cost), value, differ)
 
 
 def mean(values: Array, widest: float = 0.0) -> Scored:
@@ -67,9 +60,19 @@ def mean(values: Array, widest: float = 0.0) -> Scored:
     return Scored(value, influence, spread / n, float(np.ptp(values)))
 
 
-def _parts(quality: Array, cost: Array, value: float | None, widest: float) -> dict[Of, Part]:
+def mean_cost(values: Array) -> Scored:
+    """The mean of costs in USD, whose tail is taken to be as long as a lognormal one at least."""
+    found = mean(values)
+    if not found.value > 0:
+        return found
+    relative = np.array([found.empirical * len(values) / found.value**2])
+    third = float(lognormal_third(relative)[0]) * found.value**3
+    return replace(found, third=third / len(values) ** 2)
+
+
+def _parts(quality: Array, paid: Scored, value: float | None, widest: float) -> dict[Of, Part]:
     n = len(quality)
-    right, paid = mean(quality, widest), mean(cost)
+    right = mean(quality, widest)
     made: dict[Of, Part] = {
         "quality": Part(right, 0.0, 0.0, n, right.value),
         "cost": Part(paid, 0.0, 0.0, n, paid.value),

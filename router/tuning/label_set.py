@@ -31,6 +31,7 @@ _COLUMNS = frozenset(
         "tags",
     }
 )
+_MOST_TOKENS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +118,20 @@ def _take(row: Mapping[str, Any], where: str, asked: dict[str, _Asked]) -> None:
         raise ConfigError(f"{where}: a second answer of {name!r} to the same prompt")
     if row.get("score") is None:
         raise ConfigError(f"{where}: score: expected a number from 0 to 1, got none")
-    tokens = row.get("output_tokens")
     each.answers[name] = _Known(
         number_of(row["score"], f"{where}: score"),
         pico_of(row.get("cost_usd"), f"{where}: cost_usd"),
-        None
-        if tokens is None
-        else round(number_of(tokens, f"{where}: output_tokens", most=float("inf"))),
+        _tokens(row.get("output_tokens"), f"{where}: output_tokens"),
     )
+
+
+def _tokens(value: object, where: str) -> int | None:
+    if value is None:
+        return None
+    found = number_of(value, where, most=float("inf"))
+    if found > _MOST_TOKENS:
+        raise ConfigError(f"{where}: expected at most {_MOST_TOKENS:,} tokens, got {value!r}")
+    return round(found)
 
 
 def _messages(row: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
@@ -132,6 +139,8 @@ def _messages(row: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
     if isinstance(prompt, str) and prompt and messages is None:
         return [{"role": "user", "content": prompt}]
     if isinstance(messages, list | tuple) and messages and prompt is None:
+        if not all(isinstance(message, Mapping) for message in messages):
+            raise ConfigError(f"{where}: messages: expected dicts of role and content")
         return list(messages)
     raise ConfigError(f"{where}: expected a text as prompt, or a list as messages, not both")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from router.errors import ConfigError
+from router.ledgers.ledger import Ledger
 from router.ledgers.open import open_store, server_url
 from router.tuning.from_ledger import GRADES, from_ledger
 from router.tuning.from_table import from_rows, is_set, read_table
@@ -31,7 +32,11 @@ def load(
     A file (.jsonl, .csv, .parquet) or table (pandas, polars, Arrow, a list of dicts) is one that
     `Traffic.to_frame` made, or an evaluation set: rows of `prompt` (or `messages`), `model` (or
     `candidate`), `score` from 0 to 1, and `output_tokens` or `cost_usd` where known. A set needs
-    the `client` that plans its prompts; nothing is sent.
+    the `client` that plans its prompts; nothing is sent. pandas' `to_json` rounds what it writes
+    and turns instants into numbers: write Parquet or CSV.
+
+    `since` and `until` are about when a request began. With `since`, a ledger's lines of the two
+    days before are read, too, so that no request is cut in two.
 
     Of several grades of an answer the first of `by` counts: "label", then words of your own,
     "feedback", "verifier", "judge". People go before what you said tells right from wrong, and
@@ -46,14 +51,11 @@ def load(
     order = (by,) if isinstance(by, str) else tuple(by)
     if isinstance(source, Traffic):
         return _between(source, since, until)
-    core = getattr(source, "_core", None)  # a client's, which is above this package
-    ledger = source if core is None else core.ledger
-    if hasattr(ledger, "entries"):
-        return from_ledger(ledger, since=since, until=until, by=order)
-    if isinstance(source, str | Path) and Path(source).suffix.lower() not in _TABLES:
-        return _stored(source, since, until, order)
-    rows, where = read_table(source)
-    if is_set(rows, where):
+    if _is_ledger(source):
+        with ledger_of(source) as ledger:
+            return from_ledger(ledger, since=since, until=until, by=order)
+    rows, where, columns = read_table(source)
+    if is_set(rows, where, columns):
         if client is None:
             raise ConfigError(
                 f"{where}: an evaluation set (prompts and scores) has no quotes: pass the client "
@@ -63,16 +65,37 @@ def load(
     return _between(from_rows(rows, where), since, until)
 
 
-def _stored(
-    source: str | Path, since: datetime | None, until: datetime | None, by: tuple[str, ...]
-) -> Traffic:
+def _is_ledger(source: object) -> bool:
+    if isinstance(source, str | Path):
+        return Path(source).suffix.lower() not in _TABLES
+    # Frames have their columns as attributes, whatever those are called.
+    return hasattr(source, "_core") or callable(getattr(source, "entries", None))
+
+
+@contextmanager
+def ledger_of(source: Any) -> Iterator[Ledger]:
+    """The ledger that a path, a postgresql:// URL or a client names, or the ledger itself.
+
+    Raises:
+        ConfigError: it is none of them, or there is no such file.
+    """
+    if not isinstance(source, str | Path):
+        core = getattr(source, "_core", None)  # a client's, which is above this package
+        ledger = source if core is None else core.ledger
+        if not callable(getattr(ledger, "entries", None)):
+            raise ConfigError(
+                "ledger: expected a path, a postgresql:// URL, a ledger or a client, got "
+                f"{type(source).__name__}"
+            )
+        yield ledger
+        return
     if server_url(source) is None and not Path(source).expanduser().is_file():
         raise ConfigError(
             f"source: there is no ledger at {str(source)!r}; expected a ledger, or a table in a "
             f"file that ends in {', '.join(sorted(_TABLES))}"
         )
     with closing(open_store(source)) as ledger:
-        return from_ledger(ledger, since=since, until=until, by=by)
+        yield ledger
 
 
 def _between(traffic: Traffic, since: datetime | None, until: datetime | None) -> Traffic:

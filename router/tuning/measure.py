@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,7 +14,9 @@ import numpy.typing as npt
 from policies.types import Policy
 from router.errors import ConfigError
 from router.money import PICO_PER_USD, to_usd
+from router.tuning import intervals, known
 from router.tuning.exact import Replayed, replayed
+from router.tuning.score import Part
 from router.tuning.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -135,13 +136,14 @@ def of_replay(
 ) -> Measured:
     """The figures of grades and costs that are known."""
     count = len(found.quality)
-    quality = mean_of(found.quality, confidence)
-    cost = mean_of(found.cost.astype(float), confidence)
+    parts = known.of(found, None if value is None else value / PICO_PER_USD).parts
+    quality = _interval(parts["quality"], confidence, 0.0, 1.0)
+    cost = _interval(parts["cost"], confidence, 0.0, math.inf)
     total = sum(map(int, found.cost))
     worth: dict[str, Any] = {}
     if value is not None:
-        gain = mean_of(found.quality * value - found.cost, confidence)
-        worth = _usd("worth", gain)
+        top = value / PICO_PER_USD
+        worth = _usd("worth", _interval(parts["worth"], confidence, -math.inf, top))
     return Measured(
         name=name,
         policy=policy,
@@ -159,13 +161,22 @@ def of_replay(
 
 
 def mean_of(values: npt.NDArray[np.float64], confidence: float) -> Interval:
-    """The mean and its normal interval, which for a single value is infinite."""
-    mean = float(values.mean())
+    """The mean of grades or shares (0..1) with its interval; of a single one it is infinite."""
     if len(values) < 2:
+        return Interval(mean=float(values.mean()), low=-math.inf, high=math.inf)
+    found = known.mean(values, known.WIDEST)
+    low, high = intervals.design(found, confidence)
+    return Interval(mean=found.value, low=low, high=high)
+
+
+def _interval(part: Part, confidence: float, least: float, most: float) -> Interval:
+    """Of what is known, as `estimate` has it, within what may be; of a single request infinite."""
+    assert part.scored is not None
+    mean = part.scored.value
+    ends = part.interval("design", confidence) if part.count > 1 else None
+    if ends is None:
         return Interval(mean=mean, low=-math.inf, high=math.inf)
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    half = z * float(values.std(ddof=1)) / math.sqrt(len(values))
-    return Interval(mean=mean, low=mean - half, high=mean + half)
+    return Interval(mean=mean, low=max(least, ends[0]), high=min(most, ends[1]))
 
 
 def _usd(name: str, figure: Interval) -> dict[str, Any]:
@@ -176,17 +187,17 @@ def _usd(name: str, figure: Interval) -> dict[str, Any]:
     }
 
 
-def _decimal(pico: float) -> Decimal | None:
-    return to_usd(round(pico)) if math.isfinite(pico) else None
+def _decimal(usd: float) -> Decimal | None:
+    return to_usd(round(usd * PICO_PER_USD)) if math.isfinite(usd) else None
 
 
 def _estimated(
     traffic: Traffic, policy: Policy | None, name: str, value: int | None, confidence: float
 ) -> Measured:
     """The figures of a policy that was never run, out of logs."""
-    from router.tuning.off_policy import estimates
+    from router.tuning.off_policy import estimates_and_shares
 
-    found = estimates(
+    found, shares = estimates_and_shares(
         traffic,
         policy,
         method=ESTIMATED,
@@ -208,25 +219,9 @@ def _estimated(
         **({} if value is None else _estimated_usd("worth", found["worth"])),
         refused=quality.refused,
         support=quality.support,
-        shares=_shares(traffic, policy),
+        shares=shares,
         notes=tuple(dict.fromkeys((*quality.notes, *cost.notes))),
     )
-
-
-def _shares(traffic: Traffic, policy: Policy | None) -> dict[str, float]:
-    """How often each candidate is chosen, of the requests that are decided."""
-    from router.tuning.replay import choices
-
-    if policy is None:
-        chosen: list[dict[str, float] | None] = [{r.chosen: 1.0} for r in traffic if r.chosen]
-    else:
-        chosen = choices(traffic, policy)
-    chances: dict[str, float] = {}
-    for each in chosen:
-        for candidate, chance in (each or {}).items():
-            chances[candidate] = chances.get(candidate, 0.0) + chance
-    total = sum(chances.values())
-    return {candidate: chance / total for candidate, chance in chances.items()}
 
 
 def _bounds(found: Estimate, least: float, most: float) -> tuple[float, float]:
@@ -239,5 +234,4 @@ def _bounds(found: Estimate, least: float, most: float) -> tuple[float, float]:
 def _estimated_usd(name: str, found: Estimate) -> dict[str, Any]:
     low, high = _bounds(found, math.nan, math.nan)
     middle = math.nan if found.value is None else found.value
-    pico = [PICO_PER_USD * end for end in (middle, low, high)]
-    return _usd(name, Interval(mean=pico[0], low=pico[1], high=pico[2]))
+    return _usd(name, Interval(mean=middle, low=low, high=high))

@@ -13,6 +13,7 @@ from policies.types import Policy
 from router.errors import ConfigError
 from router.tuning import known
 from router.tuning.estimated import Estimate
+from router.tuning.exact import replayed
 from router.tuning.replay import Cases, cases, words
 from router.tuning.score import (
     IntervalName,
@@ -24,6 +25,7 @@ from router.tuning.score import (
     checked_word,
     models,
     parts,
+    requests_of,
     seen,
 )
 from router.tuning.traffic import Traffic
@@ -92,6 +94,32 @@ def estimates(
     Raises:
         ConfigError: as `estimate`.
     """
+    return estimates_and_shares(
+        traffic,
+        policy,
+        method=method,
+        value_usd=value_usd,
+        confidence=confidence,
+        interval=interval,
+        clip=clip,
+    )[0]
+
+
+def estimates_and_shares(
+    traffic: Traffic,
+    policy: Policy | None,
+    *,
+    method: Method = "dr",
+    value_usd: Amount | None = None,
+    confidence: float = 0.95,
+    interval: IntervalName = "design",
+    clip: float | None = None,
+) -> tuple[dict[Of, Estimate], dict[str, float]]:
+    """As `estimates`, and how often each candidate is chosen, of the same replay.
+
+    Raises:
+        ConfigError: as `estimate`.
+    """
     checked_word("method", method, Method)
     checked_word("interval", interval, IntervalName)
     checked_share("confidence", confidence)
@@ -100,8 +128,9 @@ def estimates(
     value = checked_value(value_usd, "")
     name = words(policy)
     if policy is not None and traffic.complete:
-        exact = known.parts(traffic, policy, value)
-        return {
+        exact = replayed(traffic, policy)
+        means = known.of(exact, value)
+        told = {
             of: _estimate(
                 of,
                 part,
@@ -118,19 +147,20 @@ def estimates(
                     n=part.count,
                     effective_n=float(part.count),
                     support=1.0,
-                    refused=exact.refused,
+                    refused=means.refused,
                 ),
                 interval,
                 value,
             )
-            for of, part in exact.parts.items()
+            for of, part in means.parts.items()
         }
+        return told, {name: chances / len(traffic) for name, chances in exact.chances.items()}
     found = cases(traffic, [policy])
     target = found.targets[0]
     log = seen(found.log)
     made = parts(found, models(found), target, method, value, clip)
     notes = _notes(traffic, found, target, clip)
-    return {
+    told = {
         of: _estimate(
             of,
             part,
@@ -155,6 +185,7 @@ def estimates(
         )
         for of, part in made.items()
     }
+    return told, found.shares(0)
 
 
 def _estimate(
@@ -179,19 +210,25 @@ def _notes(
     log = seen(found.log)
     notes = []
     if found.lacking:
-        notes.append(f"{found.lacking:,} of {len(traffic):,} requests have no quotes: left out")
+        notes.append(f"{found.lacking:,} of {requests_of(len(traffic))} have no quotes: left out")
     missing = 1 - log.support(target)
     if missing > 1 - _WHOLE:
-        notes.append(_SUPPORT.format(missing))
-        if not np.any((log.chance > 0) & (log.chance < 1)):
-            notes[-1] += ". It left nothing to chance: explore(policy, 0.02) does"
+        notes.append(_SUPPORT.format(missing) + advice(found))
     if found.refused[0]:
-        notes.append(f"{found.refused[0]:,} requests it refuses: they count as grade 0 for $0")
+        refused = requests_of(found.refused[0])
+        notes.append(f"{refused} it refuses: counted as grade 0 for $0")
     if clip is not None:
         over = np.maximum(np.abs(target) - clip * log.chance, 0.0)[log.chance > 0]
         cut = float(over.sum()) / log.n
         notes.append(f"weights above {clip:g} cut: quality may be off by {cut:.3f} either way")
     return notes
+
+
+def advice(found: Cases) -> str:
+    """What shows next time what this log could not."""
+    if not np.any((found.log.chance > 0) & (found.log.chance < 1)):
+        return ". It left nothing to chance: explore(policy, 0.02) does"
+    return ". Its lots seldom or never fall there: more requests, or a larger share by lot"
 
 
 def _graded(traffic: Traffic, found: Cases, of: Of) -> list[str]:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from router.errors import ConfigError
-from router.tuning._labels import label_points
+from router.tuning._labels import label_points, shown_name
 from router.tuning.hull import hull_of
 from router.tuning.measure import EXACT, Measured
+from router.tuning.score import requests_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -112,14 +113,16 @@ def frontier_figure(frontier: _Frontier) -> Figure:
     """Cost of a request against quality: policies, single models, the oracle, the point in use."""
     exact = all(point.method == EXACT for point in frontier.points)
     known = "known outcomes" if exact else "estimated from logs"
+    # Of estimates the best are the luckiest: a line above what these policies would get.
+    best = "best policies of the sweep" if exact else "luckiest estimates: choose, then gate"
     figure, axes = new_figure(
-        f"Cost against quality: {frontier.requests:,} requests, {known}", size=(8.5, 5.5)
+        f"Cost against quality: {requests_of(frontier.requests)}, {known}", size=(8.5, 5.5)
     )
     points, hull = frontier.points, frontier.hull
     axes.plot(_x(points), _y(points), "o", color=BLUE, ms=3.5, alpha=0.45, zorder=3)
     _bars(axes, hull, BLUE)
     curve = _mixes(hull)
-    axes.plot(*curve, "-", color=BLUE, lw=1.8, label="best policies of the sweep", zorder=4)
+    axes.plot(*curve, "-", color=BLUE, lw=1.8, label=best, zorder=4)
     if len(mixed := hull_of(frontier.singles)) > 1:
         axes.plot(*_mixes(mixed), "--", color=GREY, lw=1.3, label="single models, mixed at random")
     _bars(axes, frontier.singles, GREY)
@@ -137,7 +140,7 @@ def frontier_figure(frontier: _Frontier) -> Figure:
             color=RED,
             ms=17,
             mec="white",
-            label=frontier.point.name,
+            label=shown_name(frontier.point.name),
             zorder=6,
         )
     everyone = [*points, *frontier.singles]
@@ -158,7 +161,7 @@ def frontier_figure(frontier: _Frontier) -> Figure:
 def sweep_figure(sweep: _Sweep) -> Figure:
     """Quality and cost of each policy against the family's parameter, or by name."""
     figure, (above, below) = new_figure(
-        f"{len(sweep)} policies on {sweep.points[0].requests:,} requests",
+        f"{len(sweep)} policies on {requests_of(sweep.points[0].requests)}",
         rows=2,
         size=(8.0, 6.0),
     )
@@ -181,7 +184,8 @@ def sweep_figure(sweep: _Sweep) -> Figure:
         below.set_ylim(min(costs) / 1.6, max(costs) * 1.6)
         plain_ticks(below.yaxis)
     if sweep.family is None:
-        below.set_xticks(where, [p.name for p in points], rotation=30, ha="right", fontsize=8)
+        names = [shown_name(point.name) for point in points]
+        below.set_xticks(where, names, rotation=30, ha="right", fontsize=8)
     else:
         below.set_xlabel(sweep.family.parameter)
         if log:

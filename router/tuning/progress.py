@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,7 +14,7 @@ _UPDATES = 50
 """A notebook is told of so many steps, whatever their number."""
 
 
-def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+def track(items: Iterable[T], what: str, total: int | None = None) -> Generator[T]:
     """The items, with a bar while they are taken; without one where nobody looks.
 
     A terminal's bar needs rich (`pip install 'centroute[cli]'`); without it there is none.
@@ -45,11 +45,13 @@ def _in_cell(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
     display: Any = import_module("IPython.display")
     shown = display.display(display.HTML(_bar(what, 0, total)), display_id=True)
     step = max(1, (total or 0) // _UPDATES)
-    for done, item in enumerate(items, start=1):
-        yield item
-        if done % step == 0:
-            shown.update(display.HTML(_bar(what, done, total)))
-    shown.update(display.HTML(""))
+    try:
+        for done, item in enumerate(items, start=1):
+            yield item
+            if done % step == 0:
+                shown.update(display.HTML(_bar(what, done, total)))
+    finally:  # also where they are left before their end
+        shown.update(display.HTML(""))
 
 
 def _bar(what: str, done: int, total: int | None) -> str:

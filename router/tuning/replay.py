@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -18,12 +18,14 @@ from policies.types import Decision, Policy, Quote
 from router.errors import ConfigError, RecordError
 from router.record import DecisionRecord
 from router.tuning.estimators import Array, Index, Log
-from router.tuning.exact import decided
+from router.tuning.exact import UNDRAWN, decided, stages_of
 from router.tuning.traffic import Logged, Traffic
 
-_LAST = 1 - 2.0**-53
 _CLOSE = 1e-6
 _USD = 1e12
+
+
+Kind: TypeAlias = tuple[str, tuple[str, ...], bool, bool]
 
 
 class Action(NamedTuple):
@@ -35,7 +37,7 @@ class Action(NamedTuple):
     later: bool = False
 
     @property
-    def kind(self) -> tuple[str, tuple[str, ...], bool, bool]:
+    def kind(self) -> Kind:
         """What it has in common with actions on other requests."""
         return self.name, self.escalation, self.max_tokens is not None, self.later
 
@@ -68,7 +70,8 @@ class Cases:
     `targets` has one (m,) array for each policy. `quality` (0..1) and `cost` (USD) are NaN where
     unknown. Of each line: `quoted` quality and `price` (USD) are the quotes' predictions,
     `ceiling` (USD) is what would be reserved. `refused` counts requests for each policy, `lacking`
-    those that have no quotes and are left out. `names` are of the arms.
+    those that have no quotes and are left out. `names` are of the arms, `candidates` whom each
+    asks first.
     """
 
     log: Log
@@ -81,6 +84,17 @@ class Cases:
     names: tuple[str, ...]
     refused: tuple[int, ...]
     lacking: int
+    candidates: tuple[str, ...] = ()
+
+    def shares(self, at: int) -> dict[str, float]:
+        """How often each candidate is chosen by the target at this place, of what it decides."""
+        found: dict[str, float] = {}
+        sums = np.bincount(self.log.arm, self.targets[at], len(self.candidates))
+        for name, chance in zip(self.candidates, sums, strict=True):
+            if chance > 0:
+                found[name] = found.get(name, 0.0) + float(chance)
+        total = sum(found.values())
+        return {name: chance / total for name, chance in found.items()}
 
 
 def cases(traffic: Traffic, policies: Sequence[Policy | None]) -> Cases:
@@ -103,7 +117,7 @@ def cases(traffic: Traffic, policies: Sequence[Policy | None]) -> Cases:
     values: list[list[float]] = [[] for _ in policies]
     predicted: list[tuple[float, float, float]] = []
     taken: list[int] = []
-    kinds: dict[object, int] = {}
+    kinds: dict[Kind, int] = {}
     refused = [0] * len(policies)
     for row, request in enumerate(kept):
         record = request.record
@@ -136,6 +150,7 @@ def cases(traffic: Traffic, policies: Sequence[Policy | None]) -> Cases:
         names=tuple(_spelled(kind) for kind in kinds),
         refused=tuple(refused),
         lacking=len(traffic) - len(kept),
+        candidates=tuple(kind[0] for kind in kinds),
     )
 
 
@@ -146,12 +161,7 @@ def _target(request: Logged, policy: Policy) -> Mapping[Action, float] | None:
     found = decided(request, policy)
     if found is None:
         return None
-    stages = {found.chosen: found.escalation}
-    if found.propensities:
-        # What is drawn by lot has no stages; those of the policy's own choice show undrawn.
-        undrawn = policy(record.quotes, replace(record.context, draw=_LAST))
-        if undrawn.ranking:
-            stages.setdefault(undrawn.chosen, undrawn.escalation)
+    stages = stages_of(request, policy, found)
     return _shares(request, found, record, stages, "the policy")
 
 
@@ -185,7 +195,7 @@ def _logged(request: Logged, record: DecisionRecord, *, staged: bool) -> Mapping
 
 def _undrawn(record: DecisionRecord) -> Decision | None:
     try:
-        return replace(record, context=replace(record.context, draw=_LAST)).replay()
+        return replace(record, context=replace(record.context, draw=UNDRAWN)).replay()
     except RecordError:  # a policy of the caller's own: then nobody can tell
         return None
 
@@ -248,8 +258,7 @@ def _grade(request: Logged) -> float:
     return float(grade)
 
 
-def _spelled(kind: object) -> str:
-    assert isinstance(kind, tuple)
+def _spelled(kind: Kind) -> str:
     name, escalation, cut, later = kind
     words = [" > ".join((name, *escalation)), *(["cut"] if cut else []), *(["later"] * later)]
     return ", ".join(words)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 from policies.load import load_policy
 from policies.spec import from_spec, to_spec
 from policies.types import Policy
+from router._files import file_named, whole
 from router.catalog.imports.toml import toml_key, toml_text
 from router.errors import ConfigError
 
@@ -16,18 +18,21 @@ from router.errors import ConfigError
 def save_policy(policy: Policy, path: str | Path, *, head: str = "") -> Path:
     """Write a policy as TOML, under `head` as a comment; whatever was at `path` is replaced.
 
+    The file is read back before it takes that place: whatever goes wrong, the old one is there.
+
     Raises:
         ConfigError: the policy is, or holds, a callable of your own: a file cannot hold it; or
             the file cannot be written.
     """
     text = policy_text(policy, head=head)
-    found = Path(path)
+    found = file_named(path)
     try:
-        found.write_text(text, encoding="utf-8", newline="\n")
-        same = load_policy(found) == from_spec(to_spec(policy))
-    except (OSError, ValueError) as error:
+        with whole(found) as part:
+            part.write_text(text, encoding="utf-8", newline="\n")
+            if part.is_file() and load_policy(part) != from_spec(to_spec(policy)):
+                raise ConfigError(f"it would not hold {policy!r}")
+    except (ConfigError, ValueError) as error:
         raise ConfigError(f"policy file {str(path)!r}: {error}") from None
-    assert same, f"{path} does not hold {policy!r}"
     return found
 
 
@@ -41,8 +46,13 @@ def policy_text(policy: Policy, *, head: str = "") -> str:
         spec = to_spec(policy)
     except ValueError as error:
         raise ConfigError(f"{error}; a file holds policies of router, not functions") from None
-    lines = [f"# {line}".rstrip() for line in head.splitlines()]
+    lines = [f"# {_line(line)}".rstrip() for line in head.splitlines()]
     return "\n".join([*lines, *_table(spec, "")]) + "\n"
+
+
+def _line(text: str) -> str:
+    """A line without what a TOML comment cannot hold: control characters, halves of pairs."""
+    return "".join("\ufffd" if category(c) in {"Cc", "Cs"} and c != "\t" else c for c in text)
 
 
 def _table(spec: Mapping[str, Any], prefix: str) -> list[str]:

@@ -150,6 +150,11 @@ def checked_value(value_usd: object, of: str) -> float | None:
     return value
 
 
+def requests_of(n: int) -> str:
+    """The number in words: "1 request", "1,000 requests"."""
+    return f"{n:,} request{'' if n == 1 else 's'}"
+
+
 def checked_share(name: str, value: object) -> float:
     """A number between 0 and 1.
 

@@ -137,7 +137,7 @@ def sweep(
     are those of a mean over requests like these, at `confidence`.
 
     Raises:
-        ConfigError: no traffic, no policies, or two of one name.
+        ConfigError: no traffic, no policies, two of one name, or a value that is none.
     """
     worth = None if value_usd is None else _checked_value(value_usd)
     named = named_policies(policies)
@@ -181,9 +181,12 @@ def _words(policy: Policy) -> str:
 
 def _checked_value(value: str | Decimal) -> int:
     try:
-        return to_pico(value)
+        pico = to_pico(value)
     except ValueError as error:
         raise ConfigError(f"value_usd: {error}") from None
+    if pico <= 0:
+        raise ConfigError(f"value_usd: expected an amount above 0 in USD, got {value!r}")
+    return pico
 
 
 def _absent(column: str) -> Any:

@@ -51,8 +51,9 @@ class Outcome:
 class Logged:
     """One request as it was logged. It holds no prompt and no answer.
 
-    `chosen` is whom the decision chose and `propensity` the chance that it had to; `served` is who
-    answered in the end. `record` has the quotes of all candidates (None: it was not logged).
+    `chosen` is whom the decision chose ("": it refused) and `propensity` the chance that it had
+    to; `served` is who answered in the end. `record` has the quotes of all candidates (None: it
+    was not logged).
     `cost` is that of all attempts together, in pico-dollars (None: a price is not known);
     `quality` the grade of the answer, from 0 to 1 (None: nobody graded it), `quality_by` whose.
     `seconds` are those of all attempts. `outcomes` says what every candidate would have made of
@@ -203,11 +204,15 @@ class Traffic(Sequence[Logged]):
         """A table of `COLUMNS`, which `load` reads back: "pandas", "polars" or "pyarrow".
 
         Raises:
-            ConfigError: no such backend, or its library is not installed.
+            ConfigError: no such backend, its library is not installed, or a request is one that
+                `load` would refuse.
         """
         from router.frames import to_frame
+        from router.tuning.from_table import from_rows
 
-        rows = (request.row() for request in self._requests)
+        rows = [request.row() for request in self._requests]
+        # A record is read back whatever is in it, and reading it takes most of the time.
+        from_rows([{**row, "record": None} for row in rows], "traffic")
         return to_frame(COLUMNS, rows, backend, kinds=_KINDS)
 
     def _with(self, requests: Iterable[Logged]) -> Traffic:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from html import escape
 from typing import Literal, TypeAlias
 
-from router.tuning.score import Of
+from router.tuning.score import Of, requests_of
 
 Outcome: TypeAlias = Literal["better", "worse", "undecided"]
 _NEVER = 10_000
@@ -61,9 +61,9 @@ class Verdict:
     """Whether a candidate policy is "better", "worse" or "undecided", and by how much.
 
     Differences are of one request, candidate less present; None where nothing tells of them.
-    `spent_usd` is what the `n` requests cost, exactly: as logged or, where all outcomes are known,
-    by the present policy. `more` requests, graded like these, should decide what is open; None
-    where nobody can say, or nothing is open.
+    `spent_usd` is what the `n` requests cost, exactly, and `spent_by` says by whom: as logged or,
+    where all outcomes are known, with the present policy. `more` requests, graded like these,
+    should decide what is open; None where nobody can say, or nothing is open.
     """
 
     outcome: Outcome
@@ -78,6 +78,7 @@ class Verdict:
     n: int
     spent_usd: Decimal
     more: int | None = None
+    spent_by: str = ""
     notes: tuple[str, ...] = ()
 
     @property
@@ -105,8 +106,9 @@ class Verdict:
             value, low, high = self.saved_usd
             said = "between" if value is None else f"{_usd(value)},"
             to = "and" if value is None else "to"
+            spent = f"{_usd(float(self.spent_usd))} {self.spent_by or 'as logged'}"
             words.append(
-                f"over {self.n:,} requests, which cost {_usd(float(self.spent_usd))}, it would "
+                f"over {requests_of(self.n)}, which cost {spent}, it would "
                 f"have saved {said} {_usd(low)} {to} {_usd(high)}"
             )
         if self.outcome == "undecided":
