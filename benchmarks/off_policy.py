@@ -8,10 +8,10 @@ and of cost in thousandths of a dollar; "covered" is the share of nominal 95 % i
 the truth. Where a target has choices that the log never makes, the bounds are judged, and marked.
 
 At 1,000 repetitions the doubly robust intervals covered, in the mean and at the least: quality
-97.4 % and 93.8 %, cost 99.5 % and 97.3 % (`estimators`); quality 96.7 % and 93.9 %, cost 97.0 % and
-93.8 % where quotes do not know the size and tails are long (`tails`). The worst of all is the cost
-of "near" on 200 recorded prompts, 83.8 %: it sends 1 in 110 to a model forty times as dear, so one
-log in six has no such request, and no interval made of that log can know.
+97.4 % and 93.8 %, cost 99.5 % and 97.3 % (`estimators`); quality 96.7 % and 93.9 %, cost 97.0 %
+and 93.8 % where quotes do not know the size and tails are long (`tails`). The worst of all is the
+cost of "near" on 200 recorded prompts, 83.8 %: it sends 1 in 110 to a model forty times as dear,
+so one log in six has no such request, and no interval made of that log can know.
 """
 
 from __future__ import annotations

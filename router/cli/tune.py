@@ -111,15 +111,20 @@ def _present(name: str | None) -> Policy | None:
 
 
 def _show(out: Output, found: Frontier) -> None:
-    kinds = [("all to", p) for p in found.singles] + [("frontier", p) for p in found.hull]
+    best = "luckiest" if found.caution else "frontier"
+    kinds = [("all to", p) for p in found.singles] + [(best, p) for p in found.hull]
     kinds += [("", p) for p in (found.point, found.oracle) if p is not None]
     out.table(
         "Policies on this traffic, 95 % intervals",
         ("", "policy", "quality", "from", "to", "USD a request", "USD in all"),
         [(kind, *_cells(point)) for kind, point in kinds],
     )
+    if found.caution:
+        out.line(found.caution)
     if found.untold:
-        out.line(f"not told by this traffic: {', '.join(p.name for p in found.untold)}")
+        named = ", ".join(p.name for p in found.untold[:3])
+        more = len(found.untold) - 3
+        out.line(f"not told by this traffic: {named}" + (f" and {more} more" if more > 0 else ""))
         for note in dict.fromkeys(note for p in found.untold for note in p.notes):
             out.line(f"  {note}")
 

@@ -15,10 +15,10 @@ from router.errors import ConfigError, RouterError, UnknownRequestError
 from router.ledgers import Grade
 from router.ledgers.ledger import Ledger
 from router.money import to_pico, to_usd
-from router.tuning.from_table import pico_of
 from router.tuning.judge import Judge, Judgement
 from router.tuning.judge_prompt import Asked, check
 from router.tuning.load import ledger_of
+from router.tuning.rows import pico_of
 
 TAG = "judging"
 """Tag of a run's calls: its budget is scoped by it, and its spend is found by it."""

@@ -13,8 +13,8 @@ from policies.types import Decision
 from router.errors import ConfigError, NoCandidateError, RecordError, UnknownModelError
 from router.pricing import cost
 from router.record import DecisionRecord
-from router.tuning.from_table import json_of, number_of, pico_of
 from router.tuning.progress import track
+from router.tuning.rows import json_of, number_of, pico_of
 from router.tuning.traffic import Logged, Outcome, Traffic
 from router.types import Plan, Usage
 

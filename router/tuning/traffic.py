@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, overload
 
 from router.errors import ConfigError
 from router.money import format_usd, to_usd
-from router.record import DecisionRecord
+from router.tuning.logged import COLUMNS, Logged, Outcome
 
-COLUMNS = (
-    "request_id",
-    "at",
-    "policy",
-    "chosen",
-    "propensity",
-    "served",
-    "cost_usd",
-    "quality",
-    "quality_by",
-    "seconds",
-    "tags",
-    "outcomes",
-    "record",
-)
-"""Columns of a traffic table. `tags`, `outcomes` and `record` are JSON text."""
+__all__ = ["COLUMNS", "Logged", "Outcome", "Traffic"]
+
 _KINDS: dict[str, type] = dict.fromkeys(COLUMNS, str) | {
     "at": datetime,
     "propensity": float,
@@ -37,71 +21,6 @@ _KINDS: dict[str, type] = dict.fromkeys(COLUMNS, str) | {
     "quality": float,
     "seconds": float,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What one candidate would make of a request: a grade from 0 to 1, and pico-dollars."""
-
-    score: float
-    cost: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Logged:
-    """One request as it was logged. It holds no prompt and no answer.
-
-    `chosen` is whom the decision chose ("": it refused) and `propensity` the chance that it had
-    to; `served` is who answered in the end. `record` has the quotes of all candidates (None: it
-    was not logged).
-    `cost` is that of all attempts together, in pico-dollars (None: a price is not known);
-    `quality` the grade of the answer, from 0 to 1 (None: nobody graded it), `quality_by` whose.
-    `seconds` are those of all attempts. `outcomes` says what every candidate would have made of
-    the request, where that is known: evaluation sets, recordings.
-    """
-
-    request_id: str
-    at: datetime
-    chosen: str
-    propensity: float = 1.0
-    tags: Mapping[str, str] = field(default_factory=dict)
-    record: DecisionRecord | None = None
-    served: str = ""
-    policy: str = ""
-    cost: int | None = None
-    quality: float | None = None
-    quality_by: str = ""
-    seconds: float = 0.0
-    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
-
-    @property
-    def known(self) -> bool:
-        """Whether the outcome of every candidate that the decision saw is known."""
-        if self.record is None or not self.record.quotes or not self.outcomes:
-            return False
-        return all(quote.name in self.outcomes for quote in self.record.quotes)
-
-    def row(self) -> dict[str, Any]:
-        """The request as a row of `COLUMNS`: money is `Decimal` USD, an empty text is None."""
-        outcomes = {
-            name: {"score": o.score, "cost_usd": f"{to_usd(o.cost):f}"}
-            for name, o in self.outcomes.items()
-        }
-        return {
-            "request_id": self.request_id,
-            "at": self.at,
-            "policy": self.policy,
-            "chosen": self.chosen,
-            "propensity": self.propensity,
-            "served": self.served,
-            "cost_usd": None if self.cost is None else to_usd(self.cost),
-            "quality": self.quality,
-            "quality_by": self.quality_by or None,
-            "seconds": self.seconds,
-            "tags": json.dumps(dict(self.tags)) if self.tags else None,
-            "outcomes": json.dumps(outcomes) if outcomes else None,
-            "record": None if self.record is None else self.record.to_json(),
-        }
 
 
 class Traffic(Sequence[Logged]):
@@ -208,11 +127,11 @@ class Traffic(Sequence[Logged]):
                 `load` would refuse.
         """
         from router.frames import to_frame
-        from router.tuning.from_table import from_rows
+        from router.tuning.rows import logged_rows
 
         rows = [request.row() for request in self._requests]
         # A record is read back whatever is in it, and reading it takes most of the time.
-        from_rows([{**row, "record": None} for row in rows], "traffic")
+        logged_rows([{**row, "record": None} for row in rows], "traffic")
         return to_frame(COLUMNS, rows, backend, kinds=_KINDS)
 
     def _with(self, requests: Iterable[Logged]) -> Traffic:
