@@ -110,23 +110,59 @@ def test_runbooks_name_panels_that_exist():
     """What somebody who is woken is sent to look at is on the dashboard, under that title."""
     titles = [panel["title"] for panel in CHARTS]
     told = "\n".join(line for line in ALERTS.splitlines() if "summary:" not in line)
-    named = [" ".join(found.split()) for found in re.findall(r'"([A-Z][^"=]+)"', told)]
+    named = [" ".join(found.split()) for found in re.findall(r'(?<![=~])"([A-Z][^"=]+)"', told)]
     assert len(named) >= 8
     for name in named:
         assert any(title.startswith(name) for title in titles), name
 
 
 def test_variables_are_declared_and_used():
-    """Team, model, host and policy narrow all that has them; the data source is chosen once."""
+    """Service, team, model, host and policy narrow all that has them, choices of theirs, too."""
     declared = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
     used = set(re.findall(r"\$\{?(\w+)", json.dumps(PANELS)))
-    assert declared == {"datasource", "team", "model", "host", "policy"}
+    assert declared == {"datasource", "job", "team", "model", "host", "policy"}
     assert used - declared == {"__range", "__rate_interval"}
     assert declared <= used
     for variable in DASHBOARD["templating"]["list"]:
         if variable["type"] == "query":
             assert variable["allValue"] == ".*", "also what has no such label"
             assert words(variable["query"]["query"]) <= known() | labels() | {"centroute_tag_team"}
+            narrowed = 'job=~"$job"' in variable["query"]["query"]
+            assert narrowed != (variable["name"] == "job")
+
+
+def test_every_query_is_of_the_chosen_services():
+    """Two services on one Prometheus do not mix; budgets of one name are told apart by theirs."""
+    for expr in EXPRESSIONS:
+        selected = re.findall(r"\b(?:centroute_(?!tag|host|replica|budget_unit)\w+)\{", expr)
+        assert expr.count('job=~"$job"') >= max(1, len(selected)), expr
+    for title in ("Left of each budget", "Used within an hour", "Budgets now"):
+        (panel,) = (p for p in CHARTS if p["title"] == title)
+        assert all("by (job, " in target["expr"] for target in panel["targets"])
+
+
+def test_failures_are_the_same_on_the_dashboard_and_in_the_rules():
+    """A caller who leaves is no failure of the host: not in the panel, not in the alert."""
+    (panel,) = (p for p in CHARTS if p["title"] == "Failed attempts")
+    (target,) = panel["targets"]
+    counted = re.findall(r'error_type!~?"[^"]*"', target["expr"])
+    assert counted == ['error_type!~"|closed|cancelled"']
+    rules = set(re.findall(r"centroute_attempts_total\{(error_type![^}]*)\}", ALERTS))
+    assert rules == set(counted)
+
+
+def test_thresholds_are_on_top():
+    """What is to be set by whoever uses the rules stands before all rules, each with a comment."""
+    names_of = re.findall(r"record: (\S+)", ALERTS)
+    assert [name for name in names_of[:3] if name.startswith("centroute:threshold:")] == [
+        "centroute:threshold:page_usd",
+        "centroute:threshold:warn_usd",
+        "centroute:threshold:throttle_seconds",
+    ]
+    for name in names_of[:3]:
+        before = ALERTS[: ALERTS.index(f"- record: {name}")].rstrip().splitlines()[-1]
+        assert before.strip().startswith("#"), name
+        assert ALERTS.count(f"scalar({name})") >= 1 or ALERTS.count(name) > 2, name
 
 
 def test_the_dashboard_is_of_today():
