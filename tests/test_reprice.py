@@ -271,3 +271,16 @@ def test_bad_arguments():
         reprice(7)
     with pytest.raises(ConfigError):
         reprice("mysql://x/y")
+
+
+def test_streams_that_were_left_under_a_hard_budget_are_exact():
+    """What was on its way is charged and in no usage: priced too, and said."""
+    usage = Usage(input_tokens=2_000, output_tokens=8, estimated=True)
+    left = entry(
+        utc("2026-11-02T12:00"), usage, 2_000 * 150_000 + 136 * 600_000,
+        outcome="closed", reserved=10**11,
+    )  # fmt: skip
+    (row,) = reprice([left]).rows
+    assert (row.new, row.why) == (left.cost, "with 128 output tokens that were on their way")
+    (later,) = reprice([left], at=utc("2026-11-03T02:00")).rows
+    assert later.new == 2 * left.cost

@@ -1,4 +1,4 @@
-"""Amounts of lines beside each other: how they are rounded, taken back, missing, or repeated."""
+"""Lines beside each other: taken back, without an amount, or in several files."""
 
 from __future__ import annotations
 
@@ -7,13 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from router.bills.lines import BillLine
-
-
-def rounded(lines: Sequence[BillLine], half: int) -> list[BillLine]:
-    """The lines with what each amount may be rounded by, in atto-dollars."""
-    if not half:
-        return list(lines)
-    return [replace(b, rounding=half) if b.amount is not None else b for b in lines]
 
 
 def reversed_out(lines: Sequence[BillLine]) -> list[BillLine]:
@@ -42,6 +35,8 @@ def without_amount(lines: Sequence[BillLine]) -> list[int]:
 
 def repeats_over(files: Sequence[Sequence[BillLine]]) -> list[BillLine]:
     """The lines of several files; one that is in an earlier file too is marked as a repeat."""
+    if len(files) == 1:
+        return list(files[0])
     found: list[BillLine] = []
     seen: Counter[tuple[object, ...]] = Counter()
     for lines in files:

@@ -38,7 +38,8 @@ DISCRETE, FITTED, BOUNDED, FREE = 1, 2, 3, 6
 class Fit:
     """A hypothesis with what it changes in the state, how freely, and what it says to people.
 
-    `ratio` (millionths) is what everything is billed at, where that is the cause.
+    `ratio` (millionths) is what everything is billed at, where that is the cause. `harmless` is
+    what our own counts could not see: it is told beside another cause, and is none.
     """
 
     cause: Cause
@@ -47,6 +48,7 @@ class Fit:
     says: str
     advice: str
     ratio: int = 0
+    harmless: bool = False
 
 
 Hypothesis: TypeAlias = Callable[[Case, State], Iterator[Fit]]

@@ -49,7 +49,7 @@ def stale_price(case: Case, state: State) -> Iterator[Fit]:
         if changed:
             gap = {k: abs(ratios[k] - 10**6) * _money(state, k, days) for k in changed}
             spread = max(ratios.values()) - min(ratios.values())
-            alike = not first and len(priced) > 1 and spread < 5000  # that is no kind's price
+            alike = len(priced) > 1 and spread < 5000  # that is no kind's price
             for kinds in ([max(changed, key=lambda k: gap[k])], changed):
                 if alike:
                     break

@@ -77,7 +77,7 @@ def unseen_cache(case: Case, state: State) -> Iterator[Fit]:
         return
     if billed is None:
         if found := share(case, state, full):
-            yield _unseen_fit(scaled(full, found, 1000), most * found // 1000, most)
+            yield _unseen_fit(case, scaled(full, found, 1000), most * found // 1000, most)
         return
     change, seen = State.zero(len(case.days)), 0
     for day in range(len(case.days)):
@@ -89,12 +89,12 @@ def unseen_cache(case: Case, state: State) -> Iterator[Fit]:
             part = scaled(State([full.tokens[day]], [full.money[day]], [0]), more, room)
             change.tokens[day], change.money[day] = part.tokens[0], part.money[0]
     if seen:
-        yield _unseen_fit(change, seen, most)
+        yield _unseen_fit(case, change, seen, most)
 
 
 def _all_cached(case: Case) -> State:
     full = State.zero(len(case.days))
-    tells = any(p.call.state == "told" and p.tokens[_READ] for _, p in case.calls)
+    tells = _tells(case)
     for day, priced in case.calls:
         fresh, rates = priced.tokens[_FRESH], priced.rates
         if rates is None or priced.tokens[_READ] or (tells and priced.call.state == "told"):
@@ -106,7 +106,12 @@ def _all_cached(case: Case) -> State:
     return full
 
 
-def _unseen_fit(change: State, seen: int, most: int) -> Fit:
+def _tells(case: Case) -> bool:
+    """Whether the host's own usages tell cache hits, so that only our counts lack them."""
+    return any(p.call.state == "told" and p.tokens[_READ] for _, p in case.calls)
+
+
+def _unseen_fit(case: Case, change: State, seen: int, most: int) -> Fit:
     return Fit(
         "cache hits not in the ledger",
         change,
@@ -114,6 +119,7 @@ def _unseen_fit(change: State, seen: int, most: int) -> Fit:
         f"the bill has {seen:,} of {most:,} tokens as cached that no usage told as such",
         "nothing is lost: the ledger charged more than the host; ask it to report cached tokens "
         "with its answers",
+        harmless=_tells(case),
     )
 
 

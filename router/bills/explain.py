@@ -58,6 +58,8 @@ _SAME_RATIO = 1500
 _BOTH = 930
 _EACH = 60
 """Thousandths that the weaker one of two causes must explain beyond the other."""
+_MORE = 100
+"""The same where one alone has a name: what is left may be chance."""
 _PRICE_OF_FREEDOM = 12
 _AHEAD = 15
 """Thousandths by which the best must be ahead of another cause, or neither is named."""
@@ -71,13 +73,14 @@ class Explanation:
     """The causes of a residual, best first; none where no name is sure enough.
 
     `explained` is in thousandths of the misfit. `could_be` are causes that fit about as well
-    where none is named, and `near` their fits.
+    where none is named, and `near` their fits; `beside` is what to know and is no cause.
     """
 
     fits: tuple[Fit, ...]
     explained: int
     could_be: tuple[Cause, ...] = ()
     near: tuple[tuple[Fit, int], ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,7 @@ def explain(case: Case, least: Callable[[int], int]) -> Explanation:
     if both is not None and _explained(both, start) >= _BOTH:
         gained = _explained(both, start) - (_explained(best, start) if best else 0)
         named = _named(both, pairs, start, totals)
-        if gained >= _EACH and named.fits:
+        if gained >= (_MORE if alone.fits else _EACH) and named.fits:
             return named
     return alone
 
@@ -282,7 +285,9 @@ def _named(best: _Scored | None, among: list[_Scored], start: int, totals: bool)
     rivals = {cause for s in close if s.causes != best.causes for cause in s.causes}
     explained = _explained(best, start)
     if explained >= _enough(best, totals) and not rivals:
-        return Explanation(best.fits, explained)
+        harmful = tuple(fit for fit in best.fits if not fit.harmless)
+        beside = tuple(fit.says for fit in best.fits if fit.harmless)
+        return Explanation(harmful or best.fits, explained, beside=beside if harmful else ())
     if explained < _ENOUGH // 2:
         return Explanation((), 0)
     near = tuple((s.fits[0], _explained(s, start)) for s in close if len(s.fits) == 1)

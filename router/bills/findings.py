@@ -74,7 +74,7 @@ def finding_of(case: Case, within: Tolerance, found: Explanation | None) -> Find
         alarm=True,
         causes=tuple(fit.cause for fit in found.fits),
         explained=found.explained / 1000,
-        says=tuple(fit.says for fit in found.fits),
+        says=(*(fit.says for fit in found.fits), *found.beside),
         advice=tuple(dict.fromkeys(fit.advice for fit in found.fits)),
     )
 

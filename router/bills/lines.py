@@ -49,8 +49,9 @@ class Invoice:
     """The lines of a host's bill. Days are in `zone`; `host` is "" where the file does not tell.
 
     `shape` is the form that was recognised, and `seen` whether it was seen in real use or only
-    described. `repeated` are numbers of lines that repeat an earlier one; `currency` and `rate`
-    (USD for one of it) are of the file. `notes` is what was left out, or not as expected.
+    described. `repeated` are numbers of lines that repeat an earlier one (of several files, see
+    `BillLine.file` and `repeats`); `currency` and `rate` (USD for one of it) are of the file.
+    `notes` is what was left out, or not as expected.
     """
 
     lines: tuple[BillLine, ...]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from router.bills.amounts import reversed_out, rounded, without_amount
+from router.bills.amounts import reversed_out, without_amount
 from router.bills.columns import generic
 from router.bills.figures import (
     atto,
@@ -105,13 +104,14 @@ class InvoiceFile:
         if not unit:
             notes.append("no currency is named: taken as USD")
         worth = _worth(self.name, unit or "USD", exchange)
-        again = frozenset(repeated)
-        lines = [
-            replace(bill, file=self.name, repeats=line in again)
-            for line, row in rows
-            for bill in self._lines(line, row, zone, worth)
-        ]
-        lines = reversed_out(rounded(lines, atto(self._half_a_place() * worth)))
+        again, half = frozenset(repeated), atto(self._half_a_place() * worth)
+        lines = reversed_out(
+            [
+                bill
+                for line, row in rows
+                for bill in self._lines(line, row, zone, worth, half, repeats=line in again)
+            ]
+        )
         unpriced = without_amount(lines)
         if unpriced:
             shown = ", ".join(map(str, unpriced[:8])) + (" ..." if len(unpriced) > 8 else "")
@@ -227,7 +227,9 @@ class InvoiceFile:
         except ValueError as error:
             raise ConfigError(f"{self.name}, line {line}: {error}") from None
 
-    def _lines(self, line: int, row: Row, zone: tzinfo, worth: Decimal) -> Iterator[BillLine]:
+    def _lines(
+        self, line: int, row: Row, zone: tzinfo, worth: Decimal, half: int, *, repeats: bool
+    ) -> Iterator[BillLine]:
         at = self._at(line, row)
         # Negative tokens or requests take an earlier line back; an amount alone is a credit.
         takes_back = any((n or 0) < 0 for part in row.parts for n in (part.tokens, part.requests))
@@ -255,6 +257,9 @@ class InvoiceFile:
                 amount=None if part.amount is None else atto(part.amount * worth),
                 key=row.key.strip(),
                 ident=row.ident,
+                file=self.name,
+                repeats=repeats,
+                rounding=0 if part.amount is None else half,
             )
 
 
