@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 VLLM_VENV ?= .venv-vllm
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test lint fix types pytest notebooks bench storm clean test-postgres test-prometheus vllm test-vllm
+.PHONY: help demo test lint fix types pytest notebooks bench storm clean test-postgres test-prometheus test-browser vllm test-vllm
 .DEFAULT_GOAL := help
 
 help:  ## show this
@@ -50,6 +50,9 @@ test-postgres: $(VENV)/.dev  ## the ledger on a PostgreSQL server that it starts
 
 test-prometheus: $(VENV)/.dev  ## metrics, dashboard and alerts on a real Prometheus, where one is installed
 	CENTROUTE_TEST_PROMETHEUS=1 $(BIN)/python -m pytest tests/prometheus
+
+test-browser: $(VENV)/.dev  ## the HTML report in a headless Chromium, where one is installed
+	$(BIN)/python -m pytest tests/test_report_browser.py
 
 notebooks: $(VENV)/.dev  ## run every notebook in a kernel of its own, and show how each ends
 	$(BIN)/python notebooks/execute.py
