@@ -284,3 +284,11 @@ def test_streams_that_were_left_under_a_hard_budget_are_exact():
     assert (row.new, row.why) == (left.cost, "with 128 output tokens that were on their way")
     (later,) = reprice([left], at=utc("2026-11-03T02:00")).rows
     assert later.new == 2 * left.cost
+
+
+def test_it_is_exported_as_reports_are(tmp_path):
+    """With a checksum, as Parquet, and as a few lines of text."""
+    found = reprice([])
+    assert found.to_csv(tmp_path / "r.csv", checksum=True).with_suffix(".csv.sha256").exists()
+    assert found.to_parquet(tmp_path / "r.parquet").stat().st_size > 0
+    assert repr(found).startswith("Repriced(0 rows of at, candidate, old_usd")

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from router.bills.calls import Paid, read_history
@@ -16,7 +15,7 @@ from router.catalog.rates import aware
 from router.errors import InvalidRequestError, RouterError
 from router.money import to_usd
 from router.pricing import cost
-from router.reports.csv import write_csv
+from router.reports.table import Table
 
 _GROUPS = ("model", "host", "candidate", "endpoint", "outcome", "day", "month", "rates_id", "why")
 
@@ -70,8 +69,8 @@ class Group:
         return self.new - self.old
 
 
-@dataclass(frozen=True, slots=True)
-class Repriced:
+@dataclass(frozen=True, slots=True, repr=False)
+class Repriced(Table):
     """The calls of a history with their old and new costs. Iterates as mappings in USD.
 
     Released attempts and answers out of the response cache cost nothing anywhere and are left
@@ -104,6 +103,11 @@ class Repriced:
         return [_sum(group, groups[group]) for group in sorted(groups)]
 
     @property
+    def brief(self) -> tuple[str, ...]:
+        """The columns that are shown where there is little room."""
+        return "at", "candidate", "old_usd", "new_usd", "difference_usd", "why"
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns, in their order."""
         return (
@@ -117,20 +121,6 @@ class Repriced:
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    def to_frame(self, backend: str = "pandas") -> Any:
-        """One row a call, as a pandas or polars DataFrame or an Arrow table; Decimals exact.
-
-        Raises:
-            ConfigError: no such backend, or it is not installed.
-        """
-        from router.frames import to_frame
-
-        return to_frame(self.columns, iter(self), backend)
-
-    def to_csv(self, path: str | Path) -> Path:
-        """Write one line a call, exact decimals; an unknown cost is an empty cell."""
-        return write_csv(path, self.columns, iter(self))
 
 
 def reprice(

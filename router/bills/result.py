@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from router.bills.causes import Cause
 from router.bills.drift import Drift
 from router.bills.lines import Invoice
 from router.money import to_usd
-from router.reports.csv import write_csv
+from router.reports.table import Table
 
 _COLUMNS = (
     *("day", "model", "billed_usd", "ledger_usd", "residual_usd", "low_usd", "high_usd"),
@@ -21,6 +20,7 @@ _COLUMNS = (
     *("billed_input_tokens", "ledger_input_tokens", "billed_cache_read_tokens"),
     *("ledger_cache_read_tokens", "billed_output_tokens", "ledger_output_tokens", "cause"),
 )
+_BRIEF = ("day", "model", "billed_usd", "ledger_usd", "residual_usd", "cause")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +105,8 @@ class Correction:
         return to_usd(self.amount)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reconciliation:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Reconciliation(Table):
     """A bill against a ledger. `alarm` is whether anything differs beyond tolerance and doubt.
 
     Iterates as mappings, one a day and model, in USD. `drift` is what hosts said in their answers
@@ -137,6 +137,11 @@ class Reconciliation:
         return to_usd(sum(f.ours or 0 for f in self.findings))
 
     @property
+    def brief(self) -> tuple[str, ...]:
+        """The columns that are shown where there is little room."""
+        return _BRIEF
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns, in their order."""
         return _COLUMNS
@@ -146,20 +151,6 @@ class Reconciliation:
 
     def __len__(self) -> int:
         return len(self.residuals)
-
-    def to_frame(self, backend: str = "pandas") -> Any:
-        """One row a day and model: a pandas or polars DataFrame or an Arrow table; Decimals exact.
-
-        Raises:
-            ConfigError: no such backend, or it is not installed.
-        """
-        from router.frames import to_frame
-
-        return to_frame(self.columns, iter(self), backend)
-
-    def to_csv(self, path: str | Path) -> Path:
-        """Write the residuals: exact decimals, unknown as empty cells."""
-        return write_csv(path, self.columns, iter(self))
 
     def corrections(self) -> list[Correction]:
         """What would bring the ledger to the bill, by day and model, where there is an alarm.
