@@ -1,7 +1,7 @@
 """What one's own running server lacks for caching and billing to work, and to be seen.
 
 Every check is a question over HTTP; what does not answer is a finding, never an exception. A vLLM
-is asked for about 20 tokens, and for streams that are given up as soon as they are counted.
+is asked for up to about 100 tokens in all.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from router.transports.vllm import checks_others
 from router.transports.vllm.probe import Finding, Server, UnansweredError, cached_tokens
 from router.transports.vllm.serving import Serving, serving_of
 
-_LOOKS = 3
 _TOOL = {
     "type": "function",
     "function": {"name": "now", "parameters": {"type": "object", "properties": {}}},
@@ -185,8 +184,7 @@ def _reasoning(server: Server, model: str, serving: Serving | None) -> Iterator[
 
 
 def _load(server: Server, model: str) -> Iterator[Finding]:
-    # A busy machine can let the answer end before it is asked how many are open.
-    if any(server.load_of_one(model) > 0 for _ in range(_LOOKS)):
+    if server.load_of_one(model) > 0:
         yield Finding("ok", "load", "/load counts open requests")
     else:
         yield Finding(

@@ -81,14 +81,12 @@ class Server:
         return response.status_code, answer if isinstance(answer, dict) else {}
 
     def load_of_one(self, model: str) -> int:
-        """What `/load` says while one request is being answered; 0 also if it ended too soon.
+        """What `/load` says while one request is being answered.
 
         Raises:
             UnansweredError: no answer to either.
         """
-        # The request is given up as soon as `/load` has answered: only a fast one is 256 long.
-        body = {"model": model, "messages": _HELLO, "max_tokens": 256, "stream": True}
-        body["ignore_eos"] = True
+        body = {"model": model, "messages": _HELLO, "max_tokens": 64, "stream": True}
         url = f"{self.base_url}/chat/completions"
         try:
             with self._client.stream("POST", url, json=body, timeout=_ANSWER_SECONDS) as stream:
