@@ -43,12 +43,17 @@ SOUND = {
 
 
 class Telling(Wire):
-    """Also says how it is, where that is scripted."""
+    """Also says how it is, where that is scripted; `counts` the open requests, if told to."""
+
+    counts = False
 
     def take(self, seen):
         if seen.path.endswith("/metrics") and self._script[seen.path]:
             self.seen.append(seen)
             return self._script[seen.path].popleft()
+        if seen.path.endswith("/load") and self.counts:
+            self.seen.append(seen)
+            return json_answer({"server_load": 0 if self.gone.wait(0.2) else 1})
         return super().take(seen)
 
 
@@ -95,6 +100,15 @@ def test_a_sound_server_is_found_sound(findings, wire):
     assert [b["max_tokens"] for b in bodies] == [1, 1, 16, 64]
     assert bodies[1]["tool_choice"] == "auto"
     assert bodies[2]["chat_template_kwargs"]["thinking"] is True
+
+
+def test_a_request_is_open_while_it_is_counted(findings, wire):
+    """The stream that is counted is kept until `/load` has answered."""
+    wire.counts = True
+    first = Answer((b'data: {"choices":[]}\n\n', STALL), content_type="text/event-stream")
+    found = findings(load=first)
+    assert found["load"] == ("ok", "/load counts open requests")
+    assert wire.gone.wait(5)  # and given up then
 
 
 def metrics(text, **how):

@@ -87,10 +87,13 @@ class Server:
             UnansweredError: no answer to either.
         """
         body = {"model": model, "messages": _HELLO, "max_tokens": 64, "stream": True}
+        body["ignore_eos"] = True
         url = f"{self.base_url}/chat/completions"
         try:
             with self._client.stream("POST", url, json=body, timeout=_ANSWER_SECONDS) as stream:
-                next(stream.iter_bytes(), b"")
+                # An iterator that is not kept is closed at once, and its request with it.
+                pieces = stream.iter_bytes()
+                next(pieces, b"")
                 return int(self.json(f"{self.root}/load")["server_load"])
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise UnansweredError(f"did not answer a stream ({type(error).__name__})") from None
