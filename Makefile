@@ -64,7 +64,7 @@ $(VLLM_VENV)/.done: tests/vllm/install.sh tests/vllm/build_moe.py tests/vllm/ggu
 vllm: $(VLLM_VENV)/.done  ## a real vLLM for CPUs, and a small mixture of experts for it
 
 test-vllm: $(VLLM_VENV)/.done  ## calls, caches, doctor and engine on a real vLLM (two minutes)
-	CENTROUTE_TEST_VLLM=$(VLLM_VENV)/smol-moe VLLM_CACHE_ROOT=$(abspath $(VLLM_VENV))/cache $(VLLM_VENV)/bin/python -m pytest tests/vllm tests/test_local.py
+	CENTROUTE_TEST_VLLM=$(VLLM_VENV)/smol-moe VLLM_CACHE_ROOT=$(abspath $(VLLM_VENV))/cache $(VLLM_VENV)/bin/python -m pytest tests/vllm tests/test_local.py tests/test_local_judge.py
 
 storm: $(VENV)/.dev  ## 200 threads x 8 processes against one budget, two of them killed
 	$(BIN)/python tests/with_postgres.py sh -c '$(BIN)/python -m benchmarks.storm --ledger sqlite --ledger "$$CENTROUTE_TEST_POSTGRES"'

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks._forecasting_folds import LeftOut, leave_out
-from classifiers import load_default
+from classifiers import load_default, load_scorer
 from classifiers.length.correction import Extra
-from classifiers.runtime import Scorer, load_scorer
+from classifiers.runtime import Scorer
 from classifiers.training.dataset import PROFILES, Outcomes, Prompts, load, token_matrix
 
 Array = npt.NDArray[np.float64]

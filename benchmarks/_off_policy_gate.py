@@ -58,7 +58,7 @@ def looks(logging: Rule, reps: int) -> list[dict[str, object]]:
                 break
             found = _difference(head(cases, day * A_DAY))
             for interval, true in sorted(open_ones):
-                word = _word(found, even() * TRUTHS[true], interval)
+                word = word_of(found, even() * TRUTHS[true], interval)
                 if word != "undecided":
                     said.setdefault((interval, true), []).append((word, day * A_DAY))
                     open_ones.remove((interval, true))
@@ -77,7 +77,7 @@ def _table(difference, reps: int) -> list[dict[str, object]]:
     for seed in range(reps):
         found = difference(seed)
         for true, times in TRUTHS.items():
-            said[true][_word(found, even() * times, "design")] += 1
+            said[true][word_of(found, even() * times, "design")] += 1
     return [
         {
             "value": f"${even() * times:.4f}",
@@ -98,7 +98,7 @@ def _difference(cases) -> dict[Of, Part]:
     return parts(cases, models(cases), candidate - present)
 
 
-def _word(found: dict[Of, Part], value: float, interval: str) -> str:
+def word_of(found: dict[Of, Part], value: float, interval: str) -> str:
     ends = worth(found["quality"], found["cost"], value).interval(interval, 0.95)
     if ends is None:
         return "undecided"

@@ -12,6 +12,8 @@ At 1,000 repetitions the doubly robust intervals covered, in the mean and at the
 and 93.8 % where quotes do not know the size and tails are long (`tails`). The worst of all is the
 cost of "near" on 200 recorded prompts, 83.8 %: it sends 1 in 110 to a model forty times as dear,
 so one log in six has no such request, and no interval made of that log can know.
+
+Where requests of one conversation are alike (`clusters`) see `_off_policy_clusters`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks._off_policy_clusters import coverage, gate_looks
 from benchmarks._off_policy_gate import canaries, looks, verdicts
 from benchmarks._off_policy_world import (
     Rule,
@@ -257,13 +260,18 @@ def gates(reps: int) -> dict[str, list[dict[str, object]]]:
     return {"gate, one look": rows, "gate, a look every 100 requests up to 3,000": peeks}
 
 
+def clusters(reps: int) -> dict[str, list[dict[str, object]]]:
+    """Requests of one conversation are alike: coverage, and how often the gate is wrong."""
+    return coverage(reps) | gate_looks(max(1, reps // 2))
+
+
 def _short(tally: Tally | None, of: str) -> object:
     if tally is None or not tally.errors:
         return "-"
     return (float(np.mean(tally.widths)) * SCALE[of], f"{np.mean(tally.covered):.1%}")
 
 
-TASKS = {task.__name__: task for task in (estimators, intervals, tails, hard, gates)}
+TASKS = {task.__name__: task for task in (estimators, intervals, tails, hard, gates, clusters)}
 
 
 def main() -> None:

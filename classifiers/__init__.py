@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from classifiers.difficulty import CorrectnessClassifier
     from classifiers.length import LengthForecaster
+    from classifiers.loading import load_default, load_scorer
     from classifiers.outcome import OutcomeClassifier
-    from classifiers.runtime import Scorer, load_default, load_scorer
+    from classifiers.runtime import Scorer
     from classifiers.scores import Quantiles, Score
     from classifiers.vectorizer import PromptVectorizer
 
@@ -23,8 +24,8 @@ _HOME = {
     "Quantiles": "classifiers.scores",
     "Score": "classifiers.scores",
     "Scorer": "classifiers.runtime",
-    "load_default": "classifiers.runtime",
-    "load_scorer": "classifiers.runtime",
+    "load_default": "classifiers.loading",
+    "load_scorer": "classifiers.loading",
 }
 
 __all__ = [

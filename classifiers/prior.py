@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.ability import Population, base_logits, place_one
+from classifiers.checks import refusal
 from classifiers.familiar import LENGTH, known_at
 from classifiers.features import N_DENSE
 from classifiers.placement import THINKING_SUFFIX, logistic
@@ -148,7 +149,7 @@ class Prior:
             for at, kind in enumerate(weights.benchmarks)
         }
         if unknown := sorted(set(published) - set(demands)):
-            raise ValueError(f"expected scores of {', '.join(demands)}; got {unknown[0]!r}")
+            raise refusal(f"expected scores of {', '.join(demands)}; got {unknown[0]!r}")
         populations = [
             Population(mean, cov) for mean, cov in zip(weights.mean, weights.cov, strict=True)
         ]

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.checks import check_counts, check_names
+from classifiers.checks import check_counts, check_names, check_published, refusal
 from classifiers.features import N_DENSE, featurize
 from classifiers.forking import guard
 from classifiers.joining import joined
@@ -29,16 +29,9 @@ from classifiers.prior import Prior, Seen
 from classifiers.prompt import Prompt
 from classifiers.reading import Reading
 from classifiers.scores import Score
-from classifiers.store import (
-    Weights,
-    read_arrays,
-    save,
-    shipped_placements,
-    shipped_weights,
-    weights_from,
-)
+from classifiers.store import Weights, save
 from classifiers.versions import Versions
-from classifiers.words import WordTable, load_words
+from classifiers.words import WordTable
 
 MAX_PROFILES = 1000
 HAND_WEIGHT = 1.5
@@ -124,7 +117,7 @@ class Scorer:
         if not isinstance(prompt, (str, Prompt)) or (
             isinstance(prompt, Prompt) and not isinstance(prompt.text, str)
         ):
-            raise ValueError(f"expected the prompt as str or Prompt, got {type(prompt).__name__}")
+            raise refusal(f"expected the prompt as str or Prompt, got {type(prompt).__name__}")
         found = featurize(prompt, self._words)
         x = self._prior.standard(found.dense, found.words)
         if isinstance(prompt, str):
@@ -143,9 +136,9 @@ class Scorer:
             ValueError: not a prompt, or `profiles` is not a list of names.
         """
         if isinstance(profiles, str):
-            raise ValueError(f"expected a list of profiles, got {profiles!r}: wrap it in a list")
+            raise refusal(f"expected a list of profiles, got {profiles!r}: wrap it in a list")
         if len(profiles) > MAX_PROFILES:
-            raise ValueError(f"expected at most {MAX_PROFILES} profiles, got {len(profiles)}")
+            raise refusal(f"expected at most {MAX_PROFILES} profiles, got {len(profiles)}")
         reading = prompt if isinstance(prompt, Reading) else self.read(prompt)
         seen = self._prior.see(reading.x, reading.structure)
         beliefs = self._prior.beliefs(seen, profiles)
@@ -238,13 +231,12 @@ class Scorer:
             ValueError: an unknown benchmark or profile, or a score outside (0, 1).
         """
         if not isinstance(profile, str) or not profile:
-            raise ValueError(f"profile: expected a name, got {profile!r}")
+            raise refusal(f"profile: expected a name, got {profile!r}")
         if like is not None and like not in self._prior.known_names:
-            raise ValueError(f"like: expected a profile of this scorer, got {like!r}")
-        if not published and like is None:
-            raise ValueError("expected a published score, or a profile that it is like")
+            raise refusal(f"like: expected a profile of this scorer, got {like!r}")
+        check_published(published, like)
         if mean_tokens is not None and not mean_tokens > 0:
-            raise ValueError(f"mean_tokens: expected above 0, got {mean_tokens!r}")
+            raise refusal(f"mean_tokens: expected above 0, got {mean_tokens!r}")
         given = (dict(published), like, gain, mean_tokens)
         with self._lock:
             self._prior = self._prior.placed(profile, published, like, gain)
@@ -301,43 +293,7 @@ class Scorer:
         )
 
 
-def load_scorer(source: Path | str | IO[bytes]) -> Scorer:
-    """A scorer saved with `Scorer.save`, with all it has learned.
-
-    Raises:
-        ValueError: another format or other features; OSError: it cannot be read.
-    """
-    place = Path(source) if isinstance(source, str) else source
-    arrays = read_arrays(place)
-    state, took = (
-        {name.removeprefix(p): value for name, value in arrays.items() if name.startswith(p)}
-        for p in ("learned_", "took_")
-    )
-    learning = Learning.from_state(state) if state else None
-    weights, placements = weights_from(arrays), shipped_placements()
-    lengths = Lengths.of(weights, placements, took)
-    versions = Versions(weights.digest(), arrays["chain"].tolist() if "chain" in arrays else ())
-    if len(versions) != (learning.seq if learning else 0):
-        raise ValueError("the scorer's file does not hold as many answers as it says")
-    scorer = Scorer(weights, placements, load_words(), learning, lengths, versions)
-    added = json.loads(str(arrays["added"])) if "added" in arrays else {}
-    for name, (published, near, gain, tokens) in added.items():
-        scorer.place(name, published, like=near, gain=gain, mean_tokens=tokens)
-    return scorer
-
-
 def _unpickled(content: bytes) -> Scorer:
+    from classifiers import load_scorer
+
     return load_scorer(BytesIO(content))
-
-
-_default: Scorer | None = None
-_lock = threading.Lock()
-
-
-def load_default() -> Scorer:
-    """A scorer of the shipped weights that has learned nothing; its arrays are shared."""
-    global _default  # noqa: PLW0603  the arrays are loaded once per process
-    with _lock:
-        if _default is None:
-            _default = Scorer(shipped_weights(), shipped_placements(), load_words())
-        return _default.fresh()

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from zlib import crc32
 
+from classifiers.checks import refusal
+
 
 class Versions:
     """A chain of checksums, one for each answer that was learned. Not thread-safe."""
@@ -60,6 +62,6 @@ class Versions:
         known = own == self.origin and count.isdigit() and int(count) <= len(self.chain)
         seq = int(count) if known else 0
         if not known or link != (f"{self.chain[seq - 1]:08x}" if seq else ""):
-            raise ValueError(f"expected a version that led to {self.current!r}, got {version!r}")
+            raise refusal(f"expected a version that led to {self.current!r}, got {version!r}")
         del self.chain[seq:]
         return seq

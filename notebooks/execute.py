@@ -1,9 +1,11 @@
 """Runs every notebook from its first cell to its last, each in a kernel and folder of its own.
 
-    python notebooks/execute.py [FILE ...] [--keep DIR]
+    python notebooks/execute.py [FILE ...] [--keep DIR] [--own]
 
 Prints for each how long it took, the line that it ends with and the files that it leaves. A cell
-that fails ends the run with status 1 and the cell's error. Keys and addresses of hosts are taken
+that fails ends the run with status 1 and the cell's error. Without FILE each is run twice: as it
+is, and with a reader's own data, put where and as its text says (`own_data.py`); --own does only
+that. Keys and addresses of hosts are taken
 out of the environment: notebooks answer from recordings, and must never spend money.
 """
 
@@ -17,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,19 +44,24 @@ class NotebookError(Exception):
     """A cell failed; the message has its number, the error and, in the end, the traceback."""
 
 
-def execute(path: Path, folder: Path) -> Ran:
-    """Run a notebook in `folder`, which stays as the notebook leaves it.
+def execute(path: Path, folder: Path, *, own: bool = False) -> Ran:
+    """Run a notebook in `folder`, which stays as the notebook leaves it; `own`: with own data.
 
     Raises:
-        NotebookError: a cell failed, took too long, or nothing was printed at all.
+        NotebookError: a cell failed, took too long, or nothing was printed at all; or its text
+            does not say what to put where.
     """
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
     book: Any = nbformat.read(path, as_version=4)
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="kernel-") as place, _environment(Path(place)):
+    with tempfile.TemporaryDirectory(prefix="kernel-") as place, ExitStack() as until:
+        until.enter_context(_environment(Path(place)))
+        if own:
+            until.enter_context(_own(path, book, folder))
+        laid = {each.name for each in folder.iterdir()}
+        started = time.monotonic()
         client = NotebookClient(
             book,
             km=_kernel(Path(place)),
@@ -65,12 +72,29 @@ def execute(path: Path, folder: Path) -> Ran:
             client.execute(cleanup_kc=True)
         except (CellExecutionError, CellTimeoutError) as error:
             raise NotebookError(f"{path.name}: {error}") from error
-    seconds = time.monotonic() - started
+        seconds = time.monotonic() - started
     printed = _printed(book)
     if not printed:
         raise NotebookError(f"{path.name}: expected a last cell that prints a figure, got none")
-    files = tuple(sorted(each.name for each in folder.iterdir()))
+    files = tuple(sorted({each.name for each in folder.iterdir()} - laid))
     return Ran(path.stem, seconds, printed[-1], files)
+
+
+@contextmanager
+def _own(path: Path, book: Any, folder: Path) -> Iterator[None]:
+    """The notebook as its text says for own data, which lies in `folder` and at a host."""
+    sys.path.insert(0, str(HERE))
+    import own_data
+
+    try:
+        if not own_data.replaced(book):
+            raise ValueError(f"expected a cell that says {own_data.MARK}")
+    except ValueError as error:
+        raise NotebookError(f"{path.name}: {error}") from None
+    own_data.lay_out(folder)
+    with own_data.host() as address:
+        os.environ["VLLM_BASE_URL"] = address
+        yield
 
 
 def _kernel(place: Path) -> Any:
@@ -128,21 +152,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("paths", nargs="*", type=Path, metavar="FILE", help="by default all here")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep here what each one leaves")
+    parser.add_argument("--own", action="store_true", help="only with own data, not as they are")
     given = parser.parse_args(arguments)
     if missing := [str(path) for path in given.paths if not path.is_file()]:
         parser.error(f"no such notebook: {', '.join(missing)}")
     failed = 0
-    for path in given.paths or sorted(HERE.glob("*.ipynb")):
+    ways = (True,) if given.own else (False,) if given.paths else (False, True)
+    books = given.paths or sorted(HERE.glob("*.ipynb"))
+    for path, own in ((path, own) for path in books for own in ways):
         with tempfile.TemporaryDirectory(prefix="notebook-") as folder:
             try:
-                ran = execute(path, Path(folder))
+                ran = execute(path, Path(folder), own=own)
             except NotebookError as error:
                 print(error, file=sys.stderr)
                 failed += 1
                 continue
-            if given.keep:
+            if given.keep and not own:
                 shutil.copytree(folder, given.keep / ran.name, dirs_exist_ok=True)
-        print(f"{ran.name} ({ran.seconds:.1f} s): {ran.last}")
+        said = ", own data" if own else ""
+        print(f"{ran.name}{said} ({ran.seconds:.1f} s): {ran.last}")
         print(f"  leaves {', '.join(ran.files) or 'nothing'}", flush=True)
     return 1 if failed else 0
 

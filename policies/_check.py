@@ -1,7 +1,7 @@
 """What policies ask of their parameters: each is checked once, and kept in one form.
 
 Numbers are kept as floats and money as decimal text in USD, so that policies that mean the same
-are equal, hash alike and have the same spec. Every check raises a ValueError that names the
+are equal, hash alike and have the same spec. Every check raises a `refusal` that names the
 parameter, what was expected, and what came.
 """
 
@@ -14,6 +14,18 @@ from decimal import Decimal, InvalidOperation
 Amount = str | int | float | Decimal
 """What may be given as an amount of USD."""
 _PICO_PER_USD = 10**12
+_kind: type[ValueError] = ValueError
+
+
+def refuse_as(kind: type[ValueError]) -> None:
+    """Refuse with this kind of error from now on: the router's own, which we cannot import."""
+    global _kind  # noqa: PLW0603 - said once, by whoever hands these policies out
+    _kind = kind
+
+
+def refusal(why: str) -> ValueError:
+    """The error to raise for a parameter that makes no sense."""
+    return _kind(why)
 
 
 def settle(policy: object, /, **values: object) -> None:
@@ -26,7 +38,7 @@ def from_0_to_1(name: str, value: object) -> float:
     """A chance or share, both ends included."""
     found = _float(value)
     if not 0.0 <= found <= 1.0:
-        raise ValueError(f"{name}: expected 0 to 1, got {value!r}")
+        raise refusal(f"{name}: expected 0 to 1, got {value!r}")
     return found
 
 
@@ -34,7 +46,7 @@ def above_0_to_1(name: str, value: object) -> float:
     """A share that is not nothing."""
     found = _float(value)
     if not 0.0 < found <= 1.0:
-        raise ValueError(f"{name}: expected above 0 and at most 1, got {value!r}")
+        raise refusal(f"{name}: expected above 0 and at most 1, got {value!r}")
     return found
 
 
@@ -42,7 +54,7 @@ def at_least(name: str, value: object, least: float = 0.0) -> float:
     """A finite number that is `least` or more."""
     found = _float(value)
     if not least <= found < math.inf:
-        raise ValueError(f"{name}: expected {least:g} or more, got {value!r}")
+        raise refusal(f"{name}: expected {least:g} or more, got {value!r}")
     return found
 
 
@@ -50,7 +62,7 @@ def above_0(name: str, value: object) -> float:
     """A finite number above 0."""
     found = _float(value)
     if not 0.0 < found < math.inf:
-        raise ValueError(f"{name}: expected above 0, got {value!r}")
+        raise refusal(f"{name}: expected above 0, got {value!r}")
     return found
 
 
@@ -65,7 +77,7 @@ def money(name: str, amount: object, *, or_0: bool = False) -> str:
         return "0"
     if not (value.is_finite() and value > 0 and -30 < value.adjusted() < 12):
         least = "of 0 or more" if or_0 else "above 0"
-        raise ValueError(f"{name}: expected an amount {least} in USD, got {amount!r}")
+        raise refusal(f"{name}: expected an amount {least} in USD, got {amount!r}")
     return f"{value.normalize():f}"
 
 
@@ -78,26 +90,26 @@ def texts(name: str, values: object) -> tuple[str, ...]:
     """Several texts as a tuple; a single one is likelier a slip than a sequence of letters."""
     found = tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else None
     if found is None or not all(isinstance(v, str) and v for v in found):
-        raise ValueError(f"{name}: expected a sequence of texts, got {values!r}")
+        raise refusal(f"{name}: expected a sequence of texts, got {values!r}")
     return found
 
 
 def text_or_none(name: str, value: object) -> None:
     """A name or pattern, or None."""
     if value is not None and not (isinstance(value, str) and value):
-        raise ValueError(f"{name}: expected a name, a pattern or None, got {value!r}")
+        raise refusal(f"{name}: expected a name, a pattern or None, got {value!r}")
 
 
 def flag_or_none(name: str, value: object) -> None:
     """Yes, no, or None where it does not matter."""
     if value is not None and not isinstance(value, bool):
-        raise ValueError(f"{name}: expected true, false or None, got {value!r}")
+        raise refusal(f"{name}: expected true, false or None, got {value!r}")
 
 
 def policy(name: str, value: object) -> None:
     """A policy is anything that can be called."""
     if not callable(value) or isinstance(value, type):
-        raise ValueError(f"{name}: expected a policy such as cheapest(), got {value!r}")
+        raise refusal(f"{name}: expected a policy such as cheapest(), got {value!r}")
 
 
 def _float(value: object) -> float:

@@ -16,6 +16,12 @@ def usd(pico: float) -> str:
     return f"${pico / _PICO_PER_USD:.6f}"
 
 
+def exact_usd(pico: float) -> str:
+    """The same to the last digit, six decimals at the least: for amounts that are compared."""
+    whole, rest = divmod(round(pico), _PICO_PER_USD)
+    return f"${whole}.{f'{rest:012}'.rstrip('0'):0<6}"
+
+
 def cheapest_first(quote: Quote) -> tuple[int, float, str]:
     """A sort key: cost, then quality, then name, so that an order is always the same."""
     return quote.cost, -quote.quality, quote.name

@@ -97,10 +97,10 @@ class Shorter(Rung):
         Rung.__post_init__(self)
         quantile = _check.from_0_to_1("quantile", self.quantile)
         if not 0.5 <= quantile < 1.0:
-            raise ValueError(f"quantile: expected 0.5 or more, below 1, got {self.quantile!r}")
+            raise _check.refusal(f"quantile: expected 0.5 or more, below 1, got {self.quantile!r}")
         least = _check.at_least("least", self.least, 1.0)
         if least != int(least):
-            raise ValueError(f"least: expected whole tokens, got {self.least!r}")
+            raise _check.refusal(f"least: expected whole tokens, got {self.least!r}")
         _check.settle(self, quantile=quantile, least=int(least))
 
     def __call__(self, stand: Stand) -> Stand:
@@ -247,36 +247,36 @@ def rungs_of(given: object) -> tuple[Rung, ...]:
     """
     wanted = "expected a sequence of mappings such as {'do': 'cheaper', 'below': 0.9}"
     if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
-        raise ValueError(f"rungs: {wanted}, got {given!r}")
+        raise _check.refusal(f"rungs: {wanted}, got {given!r}")
     if not given:
-        raise ValueError(f"rungs: {wanted}, got none")
+        raise _check.refusal(f"rungs: {wanted}, got none")
     found: list[Rung] = []
     for i, each in enumerate(given):
         rung = each if isinstance(each, Rung) else _rung(each, f"rungs[{i}]")
         if any(rung.do == other.do for other in found):
-            raise ValueError(f"rungs[{i}].do: expected each once, got {rung.do!r} again")
+            raise _check.refusal(f"rungs[{i}].do: expected each once, got {rung.do!r} again")
         found.append(rung)
     return tuple(found)
 
 
 def _rung(given: object, where: str) -> Rung:
     if not isinstance(given, Mapping):
-        raise ValueError(f"{where}: expected a mapping with 'do', got {given!r}")
+        raise _check.refusal(f"{where}: expected a mapping with 'do', got {given!r}")
     name = given.get("do")
     kind = RUNGS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise ValueError(f"{where}.do: expected one of {', '.join(RUNGS)}; got {name!r}")
+        raise _check.refusal(f"{where}.do: expected one of {', '.join(RUNGS)}; got {name!r}")
     known = [f.name for f in fields(kind)]
     parameters = {key: value for key, value in given.items() if key != "do"}
     for key in parameters:
         if key not in known:
-            raise ValueError(
+            raise _check.refusal(
                 f"{where}.{key}: {name} has no such parameter; expected {', '.join(known)}"
             )
     try:
         return kind(**parameters)
     except ValueError as error:
-        raise ValueError(f"{where}.{error}") from None
+        raise _check.refusal(f"{where}.{error}") from None
 
 
 def _value_of(policy: object) -> Any:

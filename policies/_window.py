@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from policies import _check
@@ -23,15 +23,15 @@ def weights(profile: object) -> tuple[float, ...] | None:
         tuple(profile) if isinstance(profile, Iterable) and not isinstance(profile, str) else ()
     )
     if len(given) not in {24, 168}:
-        raise ValueError(f"profile: expected 24 or 168 weights, got {profile!r}")
+        raise _check.refusal(f"profile: expected 24 or 168 weights, got {profile!r}")
     found = tuple(_check.at_least("profile", weight) for weight in given)
     if not sum(found) > 0:
-        raise ValueError("profile: expected a weight above 0, got none")
+        raise _check.refusal("profile: expected a weight above 0, got none")
     return found
 
 
 def gone(
-    profile: tuple[float, ...] | None, starts: datetime, ends: datetime, now: datetime
+    profile: Sequence[float] | None, starts: datetime, ends: datetime, now: datetime
 ) -> float:
     """The share of the window's expected requests that lies before `now`, in [0, 1]."""
     first = _requests(profile, starts)
@@ -41,7 +41,7 @@ def gone(
     return min(max(part / whole, 0.0), 1.0) if whole > 0 else 1.0
 
 
-def _requests(profile: tuple[float, ...] | None, instant: datetime) -> float:
+def _requests(profile: Sequence[float] | None, instant: datetime) -> float:
     """Requests expected since a Monday long ago, in the profile's unit; without one, hours."""
     hours = (instant - _MONDAY) / _HOUR
     if profile is None:

@@ -54,7 +54,7 @@ class cascade:  # noqa: N801 - used like a function
 
     def __post_init__(self) -> None:
         if self.max_stages not in {1, 2} or not isinstance(self.max_stages, int):
-            raise ValueError(f"max_stages: expected 1 or 2, got {self.max_stages!r}")
+            raise _check.refusal(f"max_stages: expected 1 or 2, got {self.max_stages!r}")
         _check.settle(
             self,
             value_usd=_check.money("value_usd", self.value_usd),

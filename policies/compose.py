@@ -140,7 +140,7 @@ class first_of:  # noqa: N801
 
     def __init__(self, *policies: Policy) -> None:
         if not policies:
-            raise ValueError("policies: expected one or more, got none")
+            raise _check.refusal("policies: expected one or more, got none")
         for policy in policies:
             _check.policy("policies", policy)
         _check.settle(self, policies=policies)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 
 from policies import _check
-from policies._ranking import label, matches_any, nobody, usd
+from policies._ranking import exact_usd, label, matches_any, nobody
 from policies.types import Context, Decision, Policy, Quote
 
 
@@ -31,12 +31,12 @@ class constrained:  # noqa: N801 - used like a function
 
     policy: Policy
     _: KW_ONLY
-    regions: tuple[str, ...] = ()
-    allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = ()
+    regions: Sequence[str] = ()
+    allow: Sequence[str] = ()
+    deny: Sequence[str] = ()
     max_seconds: float | None = None
     max_cost_usd: _check.Amount | None = None
-    quality_floors: Mapping[str, float] | tuple[tuple[str, float], ...] = ()
+    quality_floors: Mapping[str, float] | Sequence[tuple[str, float]] = ()
 
     def __post_init__(self) -> None:
         _check.policy("policy", self.policy)
@@ -95,7 +95,8 @@ class constrained:  # noqa: N801 - used like a function
             said = f"{seconds:.1f} s is above {self.max_seconds:g} s"
             missed[said] = seconds / self.max_seconds - 1
         if self.max_cost_usd is not None and quote.cost > (cap := _check.pico(self.max_cost_usd)):
-            missed[f"expected cost {usd(quote.cost)} is above {usd(cap)}"] = quote.cost / cap - 1
+            said = f"expected cost {exact_usd(quote.cost)} is above {exact_usd(cap)}"
+            missed[said] = quote.cost / cap - 1
         floor = max((f for key, f in self._floors() if _holds(key, context.tags)), default=0.0)
         if quote.quality < floor:
             said = f"P(correct) {quote.quality:.2f} is below {floor:g}"
@@ -104,7 +105,7 @@ class constrained:  # noqa: N801 - used like a function
 
     def _floors(self) -> tuple[tuple[str, float], ...]:
         floors = self.quality_floors
-        return floors if isinstance(floors, tuple) else tuple(floors.items())
+        return tuple(floors.items() if isinstance(floors, Mapping) else floors)
 
 
 def _holds(key: str, tags: Mapping[str, str]) -> bool:
@@ -117,13 +118,15 @@ def _floors(given: object) -> tuple[tuple[str, float], ...]:
     wanted = "expected a mapping such as {'feature=checkout': 0.8}"
     if given == () or isinstance(given, Mapping):
         pairs = dict(given or {})
-    elif isinstance(given, tuple) and all(isinstance(p, tuple) and len(p) == 2 for p in given):
+    elif isinstance(given, tuple | list) and all(
+        isinstance(p, tuple) and len(p) == 2 for p in given
+    ):
         pairs = dict(given)
     else:
-        raise ValueError(f"quality_floors: {wanted}, got {given!r}")
+        raise _check.refusal(f"quality_floors: {wanted}, got {given!r}")
     for key in pairs:
         if not (isinstance(key, str) and key.partition("=")[0] and key.partition("=")[2]):
-            raise ValueError(f"quality_floors: {wanted}, got the key {key!r}")
+            raise _check.refusal(f"quality_floors: {wanted}, got the key {key!r}")
     return tuple(
         sorted((k, _check.from_0_to_1(f"quality_floors: {k}", v)) for k, v in pairs.items())
     )

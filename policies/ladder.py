@@ -54,7 +54,7 @@ class ladder:  # noqa: N801 - used like a function
 
     policy: Policy
     rungs: Sequence[Mapping[str, Any] | Rung] = RUNGS
-    profile: tuple[float, ...] | None = None
+    profile: Sequence[float] | None = None
     endless: float = 0.2
 
     def __post_init__(self) -> None:

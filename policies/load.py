@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from policies import _check
 from policies.spec import from_spec
 from policies.types import Policy
 
@@ -38,18 +39,18 @@ def load_policy(source: str | Path) -> Policy:
     try:
         content = path.read_bytes()
     except (OSError, ValueError):  # ValueError: a path with a null byte
-        raise ValueError(
+        raise _check.refusal(
             f"policy: expected a preset ({', '.join(presets())}), a TOML file or a callable; "
             f"got {str(source)!r}"
         ) from None
     try:
         table: dict[str, Any] = tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not TOML: {error}") from None
+        raise _check.refusal(f"{path}: not TOML: {error}") from None
     try:
         return from_spec(_nested(table, ""))
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise _check.refusal(f"{path}: {error}") from None
 
 
 def _nested(table: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -65,9 +66,11 @@ def _nested(table: Mapping[str, Any], where: str) -> dict[str, Any]:
         ]
     wraps = table.get("wrap", [])
     if not (isinstance(wraps, list) and all(isinstance(wrap, Mapping) for wrap in wraps)):
-        raise ValueError(f"{where}wrap: expected tables [[wrap]], got {wraps!r}")
+        raise _check.refusal(f"{where}wrap: expected tables [[wrap]], got {wraps!r}")
     for i, wrap in enumerate(wraps):
         if {"of", "wrap"} & wrap.keys():
-            raise ValueError(f"{where}wrap[{i}]: expected neither of nor wrap, got {dict(wrap)!r}")
+            raise _check.refusal(
+                f"{where}wrap[{i}]: expected neither of nor wrap, got {dict(wrap)!r}"
+            )
         spec = {**wrap, "of": spec}
     return spec

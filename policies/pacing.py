@@ -45,7 +45,7 @@ class pacing:  # noqa: N801 - used like a function
     strength: float = 12.0
     reserve: float = 0.1
     max_price: float = 100.0
-    profile: tuple[float, ...] | None = None
+    profile: Sequence[float] | None = None
     endless_share: float = 0.05
     wait_usd_per_hour: _check.Amount = "0"
     default: str | None = None

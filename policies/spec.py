@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, cast
 
+from policies import _check
 from policies.cascade import cascade
 from policies.cheapest import cheapest, cheapest_adequate
 from policies.compose import first_of, restrict, sparing
@@ -96,11 +97,11 @@ def _spec(policy: Policy, foreign: Callable[[Policy], Any]) -> Any:
 def _policy(spec: object, where: str) -> Policy:
     at = where.removesuffix(".") + ": " if where else ""
     if not isinstance(spec, Mapping):
-        raise ValueError(f"{at}expected a policy as a table or mapping, got {spec!r}")
+        raise _check.refusal(f"{at}expected a policy as a table or mapping, got {spec!r}")
     name = spec.get("policy")
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise ValueError(
+        raise _check.refusal(
             f"{where}policy: expected one of {', '.join(sorted(_KINDS))}; got {name!r}"
         )
     parameters = {key: value for key, value in spec.items() if key != "policy"}
@@ -108,7 +109,7 @@ def _policy(spec: object, where: str) -> Policy:
     wraps = {f.name for f in fields(kind)} & _INNER
     for key in parameters.keys() - {*known, *(["of"] if wraps else [])}:
         expected = ", ".join([*known, *(["of"] if wraps else [])]) or "no parameters"
-        raise ValueError(f"{where}{key}: {name} has no such parameter; expected {expected}")
+        raise _check.refusal(f"{where}{key}: {name} has no such parameter; expected {expected}")
     inner: tuple[Policy, ...] = ()
     if wraps:
         inner = _inner(parameters.pop("of", None), kind is first_of, where)
@@ -116,18 +117,18 @@ def _policy(spec: object, where: str) -> Policy:
     if kind is restrict and not isinstance(
         patterns := parameters.pop("patterns", ()), list | tuple
     ):
-        raise ValueError(f"{where}patterns: expected a sequence of texts, got {patterns!r}")
+        raise _check.refusal(f"{where}patterns: expected a sequence of texts, got {patterns!r}")
     try:
         return cast("Policy", kind(*inner, *patterns, **parameters))
     except ValueError as error:
-        raise ValueError(f"{where}{error}") from None
+        raise _check.refusal(f"{where}{error}") from None
 
 
 def _inner(of: object, several: bool, where: str) -> tuple[Policy, ...]:
     if not several:
         return (_policy(of, f"{where}of."),)
     if not isinstance(of, list | tuple):
-        raise ValueError(f"{where}of: expected a list of policies, got {of!r}")
+        raise _check.refusal(f"{where}of: expected a list of policies, got {of!r}")
     return tuple(_policy(spec, f"{where}of[{i}].") for i, spec in enumerate(of))
 
 
@@ -141,4 +142,4 @@ def _name(policy: Policy) -> str:
 
 
 def _refuse(policy: Policy) -> Any:
-    raise ValueError(f"policy: expected one of {', '.join(sorted(_KINDS))}; got {policy!r}")
+    raise _check.refusal(f"policy: expected one of {', '.join(sorted(_KINDS))}; got {policy!r}")

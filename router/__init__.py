@@ -16,6 +16,7 @@ _check_siblings()
 
 if TYPE_CHECKING:
     from classifiers.prompt import Prompt
+    from classifiers.runtime import Scorer
     from classifiers.scores import Quantiles, Score
     from policies import (
         Context,
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
         to_spec,
         utility,
     )
+    from router import bills as bills
+    from router import reports as reports
+    from router import testing as testing
+    from router import tuning as tuning
     from router.bills import (
         Reconciliation,
         Repriced,
@@ -52,6 +57,8 @@ if TYPE_CHECKING:
     from router.budgets import Budget, load_budgets
     from router.budgets.warning import BudgetWarning
     from router.catalog import Candidate, Catalog, Rates
+    from router.chat import CompletionStream
+    from router.chat_async import AsyncCompletionStream
     from router.client import Client
     from router.client_async import AsyncClient
     from router.completion import ChatCompletion, ChatCompletionChunk
@@ -70,6 +77,7 @@ if TYPE_CHECKING:
         DeferredError,
         InsufficientBalanceError,
         InvalidBudgetError,
+        InvalidParameterError,
         InvalidRequestError,
         LedgerError,
         MissingKeyError,
@@ -103,14 +111,16 @@ if TYPE_CHECKING:
     from router.types import Cost, Forecast, Plan, Route, Usage
     from router.webhook import Webhook
 
+    __version__: str
+
 _ERRORS = (
     "AlreadyGradedError AuthenticationError BadRequestError BadResponseError BudgetExceededError "
     "BudgetFrozenError CatalogError ConfigError ConnectionFailedError ContextLengthError "
     "CorruptLedgerError DeferredError InsufficientBalanceError InvalidBudgetError "
-    "InvalidRequestError LedgerError MissingKeyError NoCandidateError ProviderError "
-    "ProviderTimeoutError RateLimitError RecordError ReplayMissError RetiredModelError "
-    "RouterError ScorerError ServerError UnknownHostError UnknownModelError UnknownRequestError "
-    "UnpricedModelError UsageError"
+    "InvalidParameterError InvalidRequestError LedgerError MissingKeyError NoCandidateError "
+    "ProviderError ProviderTimeoutError RateLimitError RecordError ReplayMissError "
+    "RetiredModelError RouterError ScorerError ServerError UnknownHostError UnknownModelError "
+    "UnknownRequestError UnpricedModelError UsageError"
 )
 _POLICIES = (
     "Context Decision Policy Purse Quote cascade cheapest cheapest_adequate constrained explore "
@@ -119,6 +129,7 @@ _POLICIES = (
 )
 _HOMES = {
     "classifiers.prompt": "Prompt",
+    "classifiers.runtime": "Scorer",
     "classifiers.scores": "Quantiles Score",
     "policies": _POLICIES,
     "router.bills": "Reconciliation Repriced Tolerance read_invoice reconcile reprice",
@@ -130,6 +141,8 @@ _HOMES = {
     "router.ledgers.status": "BudgetStatus",
     "router.budgets.warning": "BudgetWarning",
     "router.catalog": "Candidate Catalog Rates",
+    "router.chat": "CompletionStream",
+    "router.chat_async": "AsyncCompletionStream",
     "router.client": "Client",
     "router.client_async": "AsyncClient",
     "router.completion": "ChatCompletion ChatCompletionChunk",
@@ -144,11 +157,15 @@ _HOMES = {
     "router.webhook": "Webhook",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+_SUBMODULES = ("bills", "reports", "testing", "tuning")
+_REFUSING = {"policies": "policies._check", "classifiers.runtime": "classifiers.checks"}
+"""Where siblings keep which error a parameter is refused with: ours, which they cannot import."""
 
 __all__ = [
     "Adjustment",
     "AlreadyGradedError",
     "AsyncClient",
+    "AsyncCompletionStream",
     "AuthenticationError",
     "BadRequestError",
     "BadResponseError",
@@ -163,6 +180,7 @@ __all__ = [
     "ChatCompletion",
     "ChatCompletionChunk",
     "Client",
+    "CompletionStream",
     "ConfigError",
     "ConnectionFailedError",
     "Context",
@@ -176,6 +194,7 @@ __all__ = [
     "Grade",
     "InsufficientBalanceError",
     "InvalidBudgetError",
+    "InvalidParameterError",
     "InvalidRequestError",
     "JobPlan",
     "LeasedLedger",
@@ -205,6 +224,7 @@ __all__ = [
     "RouterError",
     "SQLiteLedger",
     "Score",
+    "Scorer",
     "ScorerError",
     "ServerError",
     "Tolerance",
@@ -240,19 +260,30 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name for an Any
 
-        return version("centroute")
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'router' has no attribute {name!r}")
-    found = getattr(import_module(_HOME_OF[name]), name)
-    if isinstance(found, type):
-        found.__module__ = "router"  # what users read in reprs and tracebacks is what they import
-    globals()[name] = found
-    return found
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("centroute")
+        if name in _SUBMODULES:
+            return import_module(f"router.{name}")
+        if name not in _HOME_OF:
+            raise AttributeError(f"module 'router' has no attribute {name!r}")
+        home = _HOME_OF[name]
+        found = getattr(import_module(home), name)
+        if home in _REFUSING:
+            from router.errors import InvalidParameterError
+
+            import_module(_REFUSING[home]).refuse_as(InvalidParameterError)
+        if isinstance(found, type):
+            found.__module__ = (
+                "router"  # what users read in reprs and tracebacks is what they import
+            )
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOME_OF)
+    return sorted([*_HOME_OF, *_SUBMODULES, "__version__"])

@@ -14,6 +14,7 @@ from router.budgets import Budget, Window
 from router.budgets.files import load_budgets
 from router.budgets.warning import BudgetWarning
 from router.catalog import Catalog
+from router.constraints import PASSED_ON
 from router.errors import InvalidRequestError
 from router.horizon import Unpriced
 from router.ledgers import Ledger
@@ -141,26 +142,8 @@ class CallArguments(TypedDict, total=False):
     budget all that are not known to be harmless."""
 
 
-_OURS = frozenset(
-    (
-        "model",
-        "tags",
-        "timeout",
-        "max_retries",
-        "patience",
-        "cache",
-        "max_tokens",
-        "max_completion_tokens",
-        "tools",
-        "tool_choice",
-        "response_format",
-        "extra_body",
-        "stream",
-        "n",
-        "stream_options",
-    )
-)
-_PASSED_ON = frozenset(CallArguments.__annotations__) - _OURS
+_PASSED_ON = frozenset((*PASSED_ON, "service_tier"))
+_OURS = frozenset((*CallArguments.__annotations__, "stream")) - _PASSED_ON
 
 # What decides how much is spent, or where, goes through arguments, never through `extra_body`.
 _PROTECTED = _OURS | {
@@ -212,6 +195,8 @@ _SHAPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "tools": (Sequence, "a list of tools"),
     "response_format": (Mapping, 'a dict such as {"type": "json_object"}'),
     "extra_body": (Mapping, "a dict of a host's own fields"),
+    "stream": (bool, "True or False"),
+    "cache": (bool, "True or False"),
 }
 
 
@@ -236,10 +221,9 @@ def request_from(
             raise InvalidRequestError(
                 f"{name}: expected {expected}, got {type(value).__name__}", param=name
             )
-    if unknown := sorted(given.keys() - _OURS - _PASSED_ON):
+    if unknown := sorted(map(str, given.keys() - _OURS - _PASSED_ON)):
         raise TypeError(
-            f"create() got an unexpected keyword argument {unknown[0]!r}; a host's own fields go "
-            "into extra_body={...}"
+            f"create() got an unexpected keyword argument {unknown[0]!r}; {_meant(unknown[0])}"
         )
     extra_body = given.get("extra_body", {})
     if taken := sorted(_PROTECTED & extra_body.keys()):
@@ -255,6 +239,12 @@ def request_from(
     if not names or not all(isinstance(name, str) and name for name in names):
         raise InvalidRequestError(
             f"model: expected a name, several, or 'auto'; got {model!r}", param="model"
+        )
+    limits = [given[k] for k in ("max_tokens", "max_completion_tokens") if k in given]
+    if len(limits) > 1 and limits[0] != limits[1]:
+        raise InvalidRequestError(
+            "max_tokens: expected it or max_completion_tokens, one meaning; got two values",
+            param="max_tokens",
         )
     tools = given.get("tools", ())
     if isinstance(messages, PromptBuilder) and messages.tools:
@@ -280,6 +270,16 @@ def request_from(
         patience=given.get("patience", 0.0),
         cached=bool(given.get("cache", True)),
     )
+
+
+def _meant(name: str) -> str:
+    if name in {"budget", "verify"}:
+        return f"it holds for a whole batch: batch(..., {name}=...)"
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, ("messages", *sorted(_OURS | _PASSED_ON)), n=1, cutoff=0.75)
+    meant = f"did you mean {near[0]!r}? If not, " if near else ""
+    return meant + "a host's own fields go into extra_body={...}"
 
 
 def budgets_from(

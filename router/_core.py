@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from policies.types import Policy
 from router._arguments import (
@@ -26,16 +26,19 @@ from router._clock import utcnow
 from router._locks import forkable_again
 from router._settings import (
     catalog_of,
-    check_kinds,
+    check_ledger,
     check_names,
+    check_scorer,
     check_verifier,
+    instant_of,
     loaded,
     names_of,
+    policy_of,
 )
 from router._upkeep import Upkeep
 from router.budgets.warning import BudgetWarning
 from router.catalog import Catalog
-from router.errors import ConfigError, RouterError, UsageError
+from router.errors import ConfigError, LedgerError, RouterError, UsageError
 from router.feedback import Memory
 from router.horizon import Unpriced
 from router.ledgers import Ledger
@@ -44,7 +47,6 @@ from router.ledgers.open import (
     OnLedgerError,
     default_ledger,
     open_ledger,
-    server_url,
     state_directory,
 )
 from router.pace import Pace
@@ -95,19 +97,7 @@ class Core:
         now: Callable[[], datetime] = utcnow,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        check_kinds(policy, ledger, catalog, keys, base_urls, tags)
         check_verifier(verify)
-        if not (on_warning is None or callable(on_warning)):
-            raise ConfigError(f"on_warning: expected a function, got {on_warning!r}")
-        if on_ledger_error not in get_args(OnLedgerError):
-            expected = ", ".join(map(repr, get_args(OnLedgerError)))
-            raise ConfigError(f"on_ledger_error: expected {expected}, got {on_ledger_error!r}")
-        if not (cache is None or isinstance(cache, (str, Path, ResponseCache))):
-            raise ConfigError(f"cache: expected a directory or a ResponseCache, got {cache!r}")
-        if unpriced not in {None, "deny", "ceiling"}:
-            raise ConfigError(f"unpriced: expected None, 'deny' or 'ceiling', got {unpriced!r}")
-        if not (scorer is None or isinstance(scorer, (str, Path)) or hasattr(scorer, "score")):
-            raise ConfigError(f"scorer: expected a path, or an object with score, got {scorer!r}")
         env = os.environ if environ is None else environ
         self.access = Access(environ=env, keys=keys or {}, base_urls=base_urls or {})
         self.budgets = budgets_from(budgets)
@@ -120,15 +110,18 @@ class Core:
             self.access,
             hosts=names_of(hosts),
             names=names_of(candidates),
-            at=now(),
+            at=instant_of(now),
         )
+        self.portfolio.check_scopes(self.budgets)
         self.memory = Memory()
-        self._policy = policy
+        self._policy = policy_of(policy)
+        if isinstance(scorer, (str, Path)):
+            check_scorer(scorer)
         self._scorer_at = scorer
         self._scorer: Scorer | None = None
         self._verify = verify
-        self._unpriced, self._strict_usage = unpriced, bool(strict_usage)
-        self._log_decisions = bool(log_decisions)
+        self._unpriced, self._strict_usage = unpriced, strict_usage
+        self._log_decisions = log_decisions
         check_names(metric_tags=metric_tags, span_tags=span_tags, baggage=baggage)
         self._baggage = tuple(baggage)
         self._scoped = frozenset(name for budget in self.budgets for name in budget.scope)
@@ -143,11 +136,10 @@ class Core:
         self._pace = Pace()
         self.upkeep = Upkeep(self.access, self._telemetry)
         self._on_warning, self._on_ledger_error = on_warning, on_ledger_error
-        self._told: set[tuple[str, datetime, float]] = set()
         self._ledger: Ledger | None = None
         self._ledger_at = default_ledger(env) if ledger is None else ledger
         if isinstance(self._ledger_at, (str, Path)):
-            server_url(self._ledger_at, "CENTROUTE_LEDGER" if ledger is None else "ledger")
+            check_ledger(self._ledger_at, "CENTROUTE_LEDGER" if ledger is None else "ledger")
         self._own_cache = isinstance(cache, (str, Path))
         self.cache = ResponseCache(cache, now=now) if isinstance(cache, (str, Path)) else cache
         self.budget_desk = Budgets(self.budgets, lambda: self.ledger, self.tags, now)
@@ -160,11 +152,21 @@ class Core:
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger; the default is a file in the user's state directory."""
+        """The ledger; the default is a file in the user's state directory.
+
+        Raises:
+            LedgerError: it was in memory, and is gone with `close`.
+        """
+        if self._closed and str(self._ledger_at) == ":memory:":
+            raise LedgerError(
+                "this client is closed, and its ledger, which was in memory, is gone; read it "
+                "before, or keep it in a file: Client(ledger='spend.sqlite3')"
+            )
         with self._lock:
             if self._ledger is None:
                 state = state_directory(self.access.environ)
                 self._ledger = open_ledger(self._ledger_at, self._on_ledger_error, state)
+                self._telemetry.ledger(self._ledger, lambda: self.catalog, self.now)
             return self._ledger
 
     @property
@@ -190,18 +192,11 @@ class Core:
         """The parts that decide, put together at the first request."""
         with self._lock:
             if self._services is None:
-                from policies import load_policy
                 from router import tokens
                 from router.prompts.drift import Drift
                 from router.transports.replay import unfit
 
                 self.portfolio.discover()
-                policy = self._policy
-                if policy is None or isinstance(policy, (str, Path)):
-                    try:
-                        policy = load_policy(policy or "balanced")
-                    except ValueError as error:  # policies know nothing of our errors
-                        raise ConfigError(str(error)) from None
                 places = self.access.fingerprint(self.catalog.hosts)
                 self._services = Services(
                     catalog=self.catalog,
@@ -209,7 +204,7 @@ class Core:
                     scorer=self.scorer,
                     read_input=tokens.encode_messages,
                     count_text=tokens.count,
-                    policy=policy,
+                    policy=self._policy,
                     budgets=self.budgets,
                     places=self.upkeep.places(self.catalog, self.portfolio.served),
                     telemetry=self._telemetry,
@@ -223,10 +218,12 @@ class Core:
                     unpriced=self._unpriced,
                     strict_usage=self._strict_usage,
                     on_warning=self._on_warning,
-                    told=self._told,
+                    told=set(),
                     drift=Drift(share=_LOOKING),
                     log_decisions=self._log_decisions,
-                    cache=None if self.cache is None else cache_rules(policy, self.cache, places),
+                    cache=None
+                    if self.cache is None
+                    else cache_rules(self._policy, self.cache, places),
                 )
             elif (catalog := self.upkeep.refreshed(self.catalog, self.now())) is not None:
                 self.portfolio.catalog = catalog
@@ -268,7 +265,9 @@ class Core:
             check_verifier(verify or None)
             services = replace(services, verify=verify or None)
         if budget is not None:
-            services = replace(services, budgets=(*self.budgets, *budgets_from(budget, "request")))
+            own = budgets_from(budget, "request")
+            self.portfolio.check_scopes(own)
+            services = replace(services, budgets=(*self.budgets, *own))
         if not spending:
             services = replace(services, candidates=self.portfolio.known)
         return services

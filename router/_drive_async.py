@@ -1,7 +1,7 @@
 """The driver for an event loop.
 
-Once a flow unwinds, the ledger is written to directly, so that a second cancellation cannot
-come between.
+What the ledger has begun it ends: a cancellation is thrown into the flow when that is done, so
+that the flow knows what holds.
 """
 
 from __future__ import annotations
@@ -24,16 +24,8 @@ from router.transports import AsyncSource, AsyncTransport
 from router.types import Chunk
 
 T = TypeVar("T")
+R = TypeVar("R")
 _log = logging.getLogger("router")
-_LEDGER = (
-    effects.Balances,
-    effects.Reserve,
-    effects.Settle,
-    effects.Release,
-    effects.Post,
-    effects.Warned,
-    effects.Graded,
-)
 
 
 class AsyncDrive(Generic[T]):
@@ -64,7 +56,6 @@ class AsyncDrive(Generic[T]):
         """Run to the next chunk that is handed out; None when there was none, or at the end."""
         step: Callable[[Any], Effect] = self._flow.throw if throw else self._flow.send
         answer: Any = throw
-        unwinding = throw is not None
         while True:
             try:
                 effect = step(answer)
@@ -83,7 +74,6 @@ class AsyncDrive(Generic[T]):
                 step = self._flow.send
             except BaseException as error:  # noqa: BLE001 - the flow decides what it means
                 answer, step = error, self._flow.throw
-                unwinding = unwinding or not isinstance(error, Exception)
 
     async def close(self) -> None:
         """End a stream early: it is settled, the connection is let go."""
@@ -115,28 +105,31 @@ class AsyncDrive(Generic[T]):
                 awaits = inspect.iscoroutinefunction(verifier)
                 verdict = judged(effect) if awaits else await asyncio.to_thread(judged, effect)
                 return await verdict if inspect.isawaitable(verdict) else verdict
-        return await self._in_thread(effect)
-
-    async def _in_thread(self, effect: Effect) -> Any:
-        """Let the ledger work in a thread, to its end even when we are cancelled meanwhile."""
-        work = self._executor.submit(keep, self._ledger, effect)
-        answer, cancelled = asyncio.wrap_future(work), None
-        while not answer.done():
-            try:
-                await asyncio.shield(answer)
-            except asyncio.CancelledError as error:
-                cancelled = error  # the flow must know what holds: told when the ledger is done
-            except Exception:  # noqa: BLE001, S110 - raised below
-                pass
-        if cancelled is not None:
-            answer.cancelled() or answer.exception()  # seen, though nobody asks any more
-            raise cancelled
-        return answer.result()
+        return await to_its_end(self._executor, keep, self._ledger, effect)
 
     async def _close_source(self) -> None:
         source, self._source = self._source, None
         if source is not None:
             await source.close()
+
+
+async def to_its_end(executor: Executor, work: Callable[..., R], *given: Any) -> R:
+    """Let `work` run in a thread, to its end even when we are cancelled meanwhile.
+
+    Who is cancelled must know what holds, so the CancelledError is raised when `work` is done.
+    """
+    answer, cancelled = asyncio.wrap_future(executor.submit(work, *given)), None
+    while not answer.done():
+        try:
+            await asyncio.shield(answer)
+        except asyncio.CancelledError as error:
+            cancelled = error
+        except Exception:  # noqa: BLE001, S110 - raised below
+            pass
+    if cancelled is not None:
+        answer.cancelled() or answer.exception()  # seen, though nobody asks any more
+        raise cancelled
+    return answer.result()
 
 
 async def _heard(told: Awaitable[Any]) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from router.errors import InvalidRequestError, UnknownHostError, UnknownModelError
+from router.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from router._core import Core
-    from router.catalog import Catalog, Rates
+    from router.catalog import Catalog
     from router.ledgers import Entry
     from router.reports import Accuracy, Fleets, Focus, Report, Savings
     from router.reports.periods import When
@@ -121,19 +120,23 @@ class Reporting:
     def fleets(self, *, since: When = None, until: When = None, tz: str = "UTC") -> Fleets:
         """One's own GPUs, amortised and marginal, over a span: by default the last 30 days.
 
-        A fleet of the shipped catalogue, an example, is listed only where it served calls.
+        Rent that is not due yet is none: a span that goes on costs what it did until now. A fleet
+        of the shipped catalogue, an example, is listed only where it served calls.
 
         Raises:
-            InvalidRequestError: as in `report`, or the span is empty.
+            InvalidRequestError: as in `report`.
         """
+        return self._fleets(*self._span(since, until, tz))
+
+    def _fleets(self, start: datetime | None, end: datetime | None) -> Fleets:
         from router.reports import fleets_from
         from router.selfhost import fleets_costs
 
-        start, end = self._span(since, until, tz)
-        end = end or self._core.now()
+        now = self._core.now()
+        end = end or max(now, start or now)
         start = start or end - _MONTH
         entries = self._core.ledger.entries(since=start, until=end)
-        costs = fleets_costs(entries, self._core.catalog, start, end)
+        costs = fleets_costs(entries, self._core.catalog, start, end, now)
         own = _own_fleets(self._core.catalog)
         return fleets_from(c for c in costs if c.requests or c.charged or c.endpoint in own)
 
@@ -168,7 +171,7 @@ class Reporting:
             until=end,
             made=self._core.now(),
             budgets=tuple(self._core.budget_desk.status()),
-            fleets=self.fleets(since=start, until=end, tz=tz),
+            fleets=self._fleets(start, end),
         )
         entries = self._core.ledger.entries(since=start, until=end)
         return write_html(
@@ -180,21 +183,9 @@ class Reporting:
         return iter(self._core.ledger.entries(since=start, until=end))
 
     def _rates_of(self) -> RatesOf:
-        """The row that each call was billed by; a fleet's by its id, its load being forgotten."""
         from router.reports.prices import billed_by
 
-        catalog, now = self._core.catalog, self._core.now()
-        listed, of_fleets = billed_by(catalog), dict[str, "Rates | None"]()
-
-        def rates_of(entry: Entry) -> Rates | None:
-            wanted = entry.rates_id
-            if (found := listed(entry)) is not None or "%" not in wanted:
-                return found
-            if wanted not in of_fleets:
-                of_fleets[wanted] = _fleet_rates(catalog, entry, now)
-            return of_fleets[wanted]
-
-        return rates_of
+        return billed_by(self._core.catalog)
 
     def _span(self, since: When, until: When, tz: str) -> tuple[datetime | None, datetime | None]:
         from router.reports.periods import span_of
@@ -209,24 +200,3 @@ def _own_fleets(catalog: Catalog) -> set[str]:
     shipped = {id(entry) for entry in Catalog.default().entries}
     fleets = (entry for entry in catalog.entries if entry.table == "fleet")
     return {entry.row.endpoint for entry in fleets if id(entry) not in shipped}
-
-
-def _fleet_rates(catalog: Catalog, entry: Entry, now: datetime) -> Rates | None:
-    from router.selfhost import priced
-
-    try:
-        prices = priced(catalog, entry.rates_id, now)
-        like = catalog.rates(entry.record.candidate, now)
-    except (UnknownModelError, UnknownHostError):
-        return None
-    if prices is None or like is None:
-        return None
-    return replace(
-        like,
-        id=entry.rates_id,
-        input=prices.input,
-        cache_read=prices.cache_read,
-        cache_write=prices.input,
-        cache_write_1h=prices.input,
-        output=prices.output,
-    )

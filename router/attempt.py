@@ -165,11 +165,16 @@ def attempt(
             )
             end = Settle(reservation.id, settlement)
         try:
+            booked = True
             try:
                 yield end
+            except LedgerError:
+                booked = False
+                raise
             finally:  # interrupted, too: the ledger settles all the same
                 services.telemetry.end(
                     observed,
+                    booked=booked,
                     seconds=seconds,
                     usage=lost,
                     cost=spent,
@@ -188,7 +193,7 @@ def attempt(
     came = stream if request.stream else reply
     bill = bill_of(call, services, reservation, until, came)
     spend = priced(usage, call, services, bill)
-    notes = bill.notes
+    notes, booked = bill.notes, True
     try:
         yield Settle(
             reservation.id,
@@ -203,10 +208,12 @@ def attempt(
     except LedgerError as error:
         # The answer is paid for: hand it over. The reservation stands until it is swept, so the
         # budget errs on the safe side.
+        booked = False
         notes += (f"the ledger could not settle, so the reservation stands: {error}",)
     finally:  # interrupted, too: the ledger settles all the same
         services.telemetry.end(
             observed,
+            booked=booked,
             seconds=seconds,
             usage=usage,
             cost=spend,

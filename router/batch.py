@@ -21,6 +21,7 @@ from router.places import salt_of
 from router.prompts.layout import arrange
 from router.prompts.order import Group, groups, order
 from router.prompts.rule import CacheRule
+from router.prompts.text import conversations
 from router.prompts.warmup import Queue, at_once
 from router.services import Services
 from router.types import Request, Route
@@ -61,12 +62,8 @@ def checked(
         raise InvalidRequestError(
             f"on_answer: expected a function, got {type(seen).__name__}", param="on_answer"
         )
-    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
-        raise InvalidRequestError(
-            f"requests: expected lists of messages, got {type(given).__name__}", param="requests"
-        )
     found: list[Request] = []
-    for i, one in enumerate(given):
+    for i, one in conversations(given):
         own = dict(one) if isinstance(one, Mapping) else {"messages": one}
         try:
             request = make(own.pop("messages", None), own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, Unpack, cast, overload
 
 from router._arguments import BudgetLike, CallArguments, VerifierLike
@@ -50,6 +51,11 @@ class CompletionStream:
         """How the request was served; RouterError while the stream is open."""
         return route_of(self._drive)
 
+    @property
+    def cost_usd(self) -> Decimal:
+        """USD that this request was charged; raises as `route` and `ChatCompletion.cost_usd`."""
+        return cost_of(self.route)
+
     def close(self) -> None:
         """Stop reading, settle and let the connection go. Idempotent."""
         self._drive.close()
@@ -74,6 +80,13 @@ def route_of(drive: object) -> Route:
     if result is None:
         raise RouterError("route: the stream has not ended; read it to its end or close it")
     return result[1]
+
+
+def cost_of(route: Route) -> Decimal:
+    """USD of all attempts; ConfigError where that is not known."""
+    from router.completion import known_cost
+
+    return known_cost(route)
 
 
 def public(chunk: Chunk) -> ChatCompletionChunk:
@@ -109,6 +122,16 @@ class Completions:
         verify: VerifierLike = None,
         **arguments: Unpack[CallArguments],
     ) -> CompletionStream: ...
+    @overload
+    def create(
+        self,
+        messages: Messages,
+        *,
+        stream: bool,
+        budget: Budgets = None,
+        verify: VerifierLike = None,
+        **arguments: Unpack[CallArguments],
+    ) -> ChatCompletion | CompletionStream: ...
     def create(
         self,
         messages: Messages,

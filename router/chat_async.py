@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, Unpack, cast, overload
 
 from router._arguments import CallArguments, VerifierLike
 from router._drive_async import AsyncDrive
-from router.chat import Budgets, Messages, Result, public, route_of
+from router.chat import Budgets, Messages, Result, cost_of, public, route_of
 from router.types import Route
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ class AsyncCompletionStream:
         """How the request was served; RouterError while the stream is open."""
         return route_of(self._drive)
 
+    @property
+    def cost_usd(self) -> Decimal:
+        """USD that this request was charged; raises as `route` and `ChatCompletion.cost_usd`."""
+        return cost_of(self.route)
+
     async def close(self) -> None:
         """Stop reading, settle and let the connection go. Idempotent."""
         await self._drive.close()
@@ -83,6 +89,16 @@ class AsyncCompletions:
         verify: VerifierLike = None,
         **arguments: Unpack[CallArguments],
     ) -> AsyncCompletionStream: ...
+    @overload
+    async def create(
+        self,
+        messages: Messages,
+        *,
+        stream: bool,
+        budget: Budgets = None,
+        verify: VerifierLike = None,
+        **arguments: Unpack[CallArguments],
+    ) -> ChatCompletion | AsyncCompletionStream: ...
     async def create(
         self,
         messages: Messages,

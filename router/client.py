@@ -15,9 +15,10 @@ from router import flow
 from router._arguments import BudgetLike, CallArguments, ClientArguments, VerifierLike
 from router._core import with_completion
 from router._drive import Drive
+from router._settings import check_transport
 from router.batch import Seen, checked, lined_up, rule_of, run
 from router.chat import Chat, CompletionStream, Result
-from router.client_base import BaseClient
+from router.client_base import BaseClient, spelled_out
 from router.errors import ConfigError, LedgerError, UsageError
 from router.job import plan_job
 from router.jobplan import JobPlan
@@ -35,10 +36,16 @@ class Client(BaseClient):
     """A synchronous client. Without any key it replays recorded outcomes of real models.
 
     Settings (all optional): `hosts` or `candidates` to choose from, `catalog` overlays, `policy`
-    (a preset's name, a TOML file or a callable), `budgets`, `ledger` (a path or URL), `keys` and
-    `base_urls` by host, `tags` for every request, `timeout` (seconds), `max_retries`, `verify` (a
-    judge of answers), `scorer`, `unpriced` ("deny" or "ceiling") and `strict_usage`. Thread-safe.
-    Close it, or use it in a `with` statement.
+    (a preset's name, a TOML file or a callable), `budgets`, `ledger` (a path or URL) and
+    `on_ledger_error` ("deny", "local-lease" or "allow"), `keys` and `base_urls` by host, `tags`
+    for every request, `timeout` (seconds), `max_retries`, `scorer` (a file, or your own), `verify`
+    (a judge of answers), `unpriced` (None, "deny" or "ceiling"), `strict_usage`, `on_warning` (is
+    told when a budget runs low), `cache` (a directory for answers), `log_decisions` (in the
+    ledger, for `router.tuning`), `metric_tags` and `span_tags` (of the tags, those that telemetry
+    may show), `baggage` (entries that become tags), `engine` (a `vllm.LLM`), `transport` (in place
+    of the network), `now` (the clock: an aware instant) and `environ` (in place of `os.environ`).
+
+    Thread-safe. Close it, or use it in a `with` statement.
 
     >>> from router import Client, recorded_prompts
     >>> client = Client(ledger=":memory:", budgets="0.01")
@@ -48,9 +55,11 @@ class Client(BaseClient):
     'replay'
     """
 
+    @spelled_out
     def __init__(
         self, *, transport: Transport | None = None, **settings: Unpack[ClientArguments]
     ) -> None:
+        check_transport(transport, awaited=False)
         _refuse_awaiting(settings.get("verify"))
         _refuse_awaiting(settings.get("on_warning"), "on_warning", "a listener")
         super().__init__(**settings)
@@ -175,6 +184,22 @@ class Client(BaseClient):
         from router.completion import completion_from
 
         return completion_from(reply, route)
+
+    def feedback(self, request_id: str, score: bool | float, *, by: str = "feedback") -> None:
+        """Tell how good an answer was: True, False, or from 0 to 1. `by` says whose word that is.
+
+        The ledger keeps the grade, for reports and tuning, and the scorer learns from it, where
+        `request_id` (`route.request_id`) is one of the latest 10,000 of this client. Each answer
+        is learned from once, by feedback or by a verifier; the ledger has one grade by each.
+
+        Raises:
+            UnknownRequestError: the request is neither remembered nor in the ledger; see `learn`.
+            AlreadyGradedError: it was learned from before; a note says if the ledger kept this.
+            InvalidRequestError: `score` is no grade.
+            ConfigError: a scorer of your own that does not learn; the ledger has kept the grade.
+            LedgerError: the ledger could not keep it; nothing was learned.
+        """
+        self._feedback(request_id, score, by)
 
     def close(self) -> None:
         """Close connections, and the ledger unless it was handed in."""

@@ -13,12 +13,13 @@ from router import flow
 from router._arguments import BudgetLike, CallArguments, ClientArguments, VerifierLike
 from router._core import with_completion
 from router._drive import Drive
-from router._drive_async import AsyncDrive
+from router._drive_async import AsyncDrive, to_its_end
+from router._settings import check_transport
 from router.batch import Seen, checked, lined_up, rule_of
 from router.batch_async import run_async
 from router.chat import Result
 from router.chat_async import AsyncChat, AsyncCompletionStream
-from router.client_base import BaseClient
+from router.client_base import BaseClient, spelled_out
 from router.errors import LedgerError, UsageError
 from router.job import plan_job
 from router.jobplan import JobPlan
@@ -37,12 +38,14 @@ _LEDGER_THREADS = 16
 class AsyncClient(BaseClient):
     """The same for an event loop; takes the same settings as `Client`."""
 
+    @spelled_out
     def __init__(
         self, *, transport: AsyncTransport | None = None, **settings: Unpack[ClientArguments]
     ) -> None:
+        check_transport(transport, awaited=True)
         super().__init__(**settings)
         self._transport = transport or async_transport(self._core.access, self._core.engine)
-        self._executor = _ledger_thread()
+        self._executor = _ledger_threads()
         self._pid = os.getpid()
         self.chat = AsyncChat(self._create)
 
@@ -149,12 +152,29 @@ class AsyncClient(BaseClient):
 
         return completion_from(reply, route)
 
+    def _threads(self) -> ThreadPoolExecutor:
+        if self._pid != os.getpid():  # threads do not live on in a fork
+            self._executor, self._pid = _ledger_threads(), os.getpid()
+        return self._executor
+
     async def _prepare(self) -> None:
         # The first request reads weights and asks one's own servers what they serve.
-        if self._pid != os.getpid():  # threads do not live on in a fork
-            self._executor, self._pid = _ledger_thread(), os.getpid()
+        self._threads()
         if not self._core.ready:
             await asyncio.to_thread(self._core.services)
+
+    async def feedback(
+        self, request_id: str, score: bool | float, *, by: str = "feedback"
+    ) -> None:
+        """Tell how good an answer was; see `Client.feedback`.
+
+        Works in a thread. Cancelled, it ends when the grade is kept and learned, or has failed.
+
+        Raises:
+            ConfigError: also when the client is closed.
+        """
+        self._core.check_open()
+        await to_its_end(self._threads(), self._feedback, request_id, score, by)
 
     async def close(self) -> None:
         """Close connections, and the ledger unless it was handed in."""
@@ -176,6 +196,6 @@ class AsyncClient(BaseClient):
             error.add_note(f"closing the client: {failed}")
 
 
-def _ledger_thread() -> ThreadPoolExecutor:
+def _ledger_threads() -> ThreadPoolExecutor:
     # Those who wait for the ledger at once share a commit.
     return ThreadPoolExecutor(_LEDGER_THREADS, thread_name_prefix="centroute-ledger")

@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Unpack
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from router._arguments import ClientArguments
 from router._core import Core
 from router._reporting import Reporting
+from router._settings import check_kinds, check_known
 from router.feedback import feedback
 from router.labels import Example, learned
 from router.ledgers.manage import Budgets
 from router.types import Request
 
 if TYPE_CHECKING:
+    from classifiers.runtime import Scorer
     from router.catalog import Candidate, Catalog
     from router.ledgers import Ledger
     from router.responses import ResponseCache
-    from router.scoring import Scorer
     from router.transports.vllm import State
+
+
+Init = TypeVar("Init", bound=Callable[..., None])
+
+
+def spelled_out(init: Init) -> Init:
+    """Show the settings behind `**settings` in help, and to what completes names while one types.
+
+    Type checkers know them from `ClientArguments`; `inspect.signature` would say `**settings`.
+    """
+    own = signature(init).parameters.values()
+    named = [p for p in own if p.kind is not Parameter.VAR_KEYWORD]
+    settings = signature(Core).parameters.values()
+    shown = Signature([*named, *settings], return_annotation=None)
+    vars(init)["__signature__"] = shown
+    return init
 
 
 class BaseClient(Reporting):
     """What both clients offer without a call to a model."""
 
     def __init__(self, **settings: Unpack[ClientArguments]) -> None:
+        check_known(type(self).__name__, settings)
+        check_kinds(settings)
         self._core = Core(**settings)
 
     @property
@@ -39,24 +59,13 @@ class BaseClient(Reporting):
 
     @property
     def scorer(self) -> Scorer:
-        """The scorer in use, with what it has learned."""
-        return self._core.scorer
+        """The scorer in use, with what it has learned; one of your own where you passed one.
 
-    def feedback(self, request_id: str, score: bool | float, *, by: str = "feedback") -> None:
-        """Tell how good an answer was: True, False, or from 0 to 1. `by` says whose word that is.
-
-        The ledger keeps the grade, for reports and tuning, and the scorer learns from it, where
-        `request_id` (`route.request_id`) is one of the latest 10,000 of this client. Each answer
-        is learned from once, by feedback or by a verifier; the ledger has one grade by each. It
-        waits for the ledger: on a busy event loop, call it with `asyncio.to_thread`.
-
-        Raises:
-            UnknownRequestError: the request is neither remembered nor in the ledger; see `learn`.
-            AlreadyGradedError: it was learned from before; a note says if the ledger kept this.
-            InvalidRequestError: `score` is no grade.
-            ConfigError: a scorer of your own that does not learn; the ledger has kept the grade.
-            LedgerError: the ledger could not keep it; nothing was learned.
+        To type checkers it is the shipped one, which is more than a scorer of your own need be.
         """
+        return cast("Scorer", self._core.scorer)
+
+    def _feedback(self, request_id: str, score: bool | float, by: str) -> None:
         core = self._core
         feedback(core.scorer, core.memory, core.ledger, request_id, score, by=by, at=core.now())
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
+from router.errors import ConfigError, RouterError
 from router.types import Chunk, Reply, Route
 from router.usage import to_openai
 
@@ -64,12 +66,30 @@ class ChatCompletion(_Open):
     model: str = ""
     choices: list[Choice]
     usage: CompletionUsage | None = None
-    _route: Route = PrivateAttr()
+    _route: Route | None = PrivateAttr(default=None)
 
     @property
     def route(self) -> Route:
-        """The decision, the forecast, the usage, the cost and the request id."""
+        """The decision, the forecast, the usage, the cost and the request id.
+
+        Raises:
+            RouterError: read from JSON or made by hand: no client gave this answer.
+        """
+        if self._route is None:
+            raise RouterError(
+                "route: this completion was read or made by hand, and a route is no part of its "
+                "JSON; keep what you need of it, such as route.request_id, beside it"
+            )
         return self._route
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """USD that this request was charged, all attempts together; see `Route.total_cost_usd`.
+
+        Raises:
+            ConfigError: no price is known for what answered: unknown is never zero.
+        """
+        return known_cost(self.route)
 
     @property
     def text(self) -> str:
@@ -108,6 +128,22 @@ class ChatCompletionChunk(_Open):
     def text(self) -> str:
         """What this chunk adds to the first answer."""
         return self.choices[0].delta.content or "" if self.choices else ""
+
+
+def known_cost(route: Route) -> Decimal:
+    """USD of all attempts of a request.
+
+    Raises:
+        ConfigError: no price is known for one that was charged.
+    """
+    total = route.total_cost_usd
+    if total is None:
+        raise ConfigError(
+            f"cost_usd: no price is known for {route.candidate}, and unknown is never zero. Give "
+            "it a rate with Client(catalog=...), or take the dearest known one with "
+            "unpriced='ceiling'; route.total_cost_usd is None then, and raises nothing"
+        )
+    return total
 
 
 def completion_from(reply: Reply, route: Route) -> ChatCompletion:

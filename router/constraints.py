@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from policies.types import Decision
 from router.budgets.scopes import LONGEST_TAG, is_tag
@@ -22,6 +24,8 @@ from router.types import Request
 LONGEST_PATIENCE = 31 * 86_400
 LONGEST_TIMEOUT = 86_400
 """Seconds. A reservation whose process died is held about as long as its request's timeout."""
+
+_json = json.JSONEncoder(allow_nan=False).encode
 
 Kind = Literal["capability", "context", "price", "budget", "unfit"]
 
@@ -42,9 +46,9 @@ def obstacle(
     `hard` says whether a hard budget applies: it cannot hold for a call without a price.
     """
     if request.tools and not candidate.tools:
-        return Obstacle("capability", "takes no tools")
+        return Obstacle("capability", "takes no tools" + _own(candidate, "tools"))
     if request.wants_json and not candidate.json_mode:
-        return Obstacle("capability", "has no JSON mode")
+        return Obstacle("capability", "has no JSON mode" + _own(candidate, "json_mode"))
     if request.stream and not candidate.streaming:
         return Obstacle("capability", "does not stream")
     refused = sorted(candidate.refused_fields & request.extra.keys())
@@ -58,6 +62,15 @@ def obstacle(
     if rates is None and hard:
         return Obstacle("price", "its price is not known, and a hard budget applies")
     return None
+
+
+def _own(candidate: Candidate, ability: str) -> str:
+    """What to do where the catalogue may not know what one's own server is able to do."""
+    if not candidate.self_hosted or candidate.kind == "replay" or "speciale" in candidate.name:
+        return ""
+    able = {"tools": candidate.tools, "json_mode": candidate.json_mode, ability: True}
+    row = {"model": [{"name": candidate.model, **{k: v for k, v in able.items() if v}}]}
+    return f" by the catalogue; if your server does, say so: Client(catalog={row})"
 
 
 def nobody_left(obstacles: Mapping[str, Obstacle], input_tokens: int) -> RouterError:
@@ -76,9 +89,14 @@ def nobody_left(obstacles: Mapping[str, Obstacle], input_tokens: int) -> RouterE
             reasons=reasons,
         )
     if kinds == {"price"}:
+        model, _, host = next(iter(obstacles)).rpartition("@")
+        endpoint = f"{model.removesuffix(':thinking')}@{host}"
         return UnpricedModelError(
             "no candidate has a known price, so a hard budget cannot hold. Add its rates in a "
-            "catalogue overlay (Client(catalog=...)), or make the budget soft (hard=False).",
+            "catalogue overlay, in USD per million tokens: Client(catalog={"
+            f'"rate": [{{"endpoint": "{endpoint}", "input": "0.10", "output": "0.40", '
+            '"source": "our own", "checked": "2026-11-22"}]}), or make the budget soft '
+            "(hard=False).",
             reasons=reasons,
         )
     if kinds == {"unfit"}:
@@ -159,9 +177,104 @@ def check_parameters(request: Request) -> None:
                 f"control characters; got {_short(name)}: {_short(value)}",
                 param="tags",
             )
+    _check_tools(request)
+    for name, value in request.extra.items():
+        _check_passed_on(name, value)
+
+
+def _check_tools(request: Request) -> None:
+    names: dict[str, int] = {}
     for i, tool in enumerate(request.tools):
-        if not isinstance(tool, Mapping) or tool.get("type") != "function":
+        function = tool.get("function") if isinstance(tool, Mapping) else None
+        if not isinstance(function, Mapping) or tool.get("type") != "function":
             raise InvalidRequestError(
                 f'tools[{i}]: expected {{"type": "function", "function": {{...}}}}',
                 param=f"tools[{i}]",
             )
+        name = function.get("name")
+        if not isinstance(name, str) or not name:
+            raise InvalidRequestError(
+                f"tools[{i}]: expected a function with a name, got {_short(name)}",
+                param=f"tools[{i}]",
+            )
+        if (first := names.setdefault(name, i)) != i:
+            raise InvalidRequestError(
+                f"tools[{i}]: expected a name of its own, tools[{first}] is {_short(name)}, too",
+                param=f"tools[{i}]",
+            )
+    choice, problem = request.tool_choice, ""
+    if isinstance(choice, Mapping):
+        function = choice.get("function")
+        wanted = function.get("name") if isinstance(function, Mapping) else None
+        if wanted is not None and wanted not in list(names):
+            problem = f"one of the tools ({', '.join(names) or 'none'}), got {_short(wanted)}"
+    elif choice == "required" and not names:
+        problem = "tools to choose from, got none"
+    elif choice not in (None, "none", "auto", "required"):
+        form = '{"type": "function", "function": {"name": "..."}}'
+        problem = f"'none', 'auto', 'required' or {form}, got {_short(choice)}"
+    if problem:
+        raise InvalidRequestError(f"tool_choice: expected {problem}", param="tool_choice")
+
+
+def _check_passed_on(name: object, value: object) -> None:
+    """Refuse a field for the host that can mean nothing anywhere; limits of hosts are theirs."""
+    if not isinstance(name, str):
+        raise InvalidRequestError(
+            f"extra_body: expected names as texts, got {_short(name)}", param="extra_body"
+        )
+    expected, fits = PASSED_ON.get(name, ("JSON values", _is_json))
+    if not fits(value):
+        raise InvalidRequestError(
+            f"{name}: expected {expected}, got {_short(value)}",
+            param=name if name in PASSED_ON else "extra_body",
+        )
+
+
+def _is_json(value: object) -> bool:
+    try:
+        _json(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _number(least: float = -math.inf, most: float = math.inf) -> Callable[[Any], bool]:
+    def fits(value: Any) -> bool:
+        plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return plain and least <= value <= most and abs(value) != math.inf
+
+    return fits
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _stops(value: Any) -> bool:
+    texts = (value,) if isinstance(value, str) else value
+    return isinstance(texts, (list, tuple)) and all(isinstance(t, str) and t for t in texts)
+
+
+PASSED_ON: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "temperature": ("a number from 0", _number(0)),
+    "top_p": ("a number from 0 to 1", _number(0, 1)),
+    "presence_penalty": ("a number", _number()),
+    "frequency_penalty": ("a number", _number()),
+    "stop": ("a text or a list of texts, none of them empty", _stops),
+    "seed": ("a whole number", _whole),
+    "logprobs": ("True or False", _flag),
+    "top_logprobs": ("a whole number from 0", lambda v: _whole(v) and v >= 0),
+    "parallel_tool_calls": ("True or False", _flag),
+    "reasoning_effort": ("a text such as 'low'", _text),
+    "user": ("a text", _text),
+}
+"""Arguments that go to the host as they are, each with what it must be, whoever the host is."""

@@ -8,6 +8,7 @@ RouterError
 │   ├── UnknownHostError        no such host; names those known
 │   ├── MissingKeyError         the host is known, its API key or base URL is not set
 │   ├── InvalidBudgetError      a limit, window or scope that makes no sense
+│   ├── InvalidParameterError   a policy's or the scorer's parameter that makes no sense
 │   ├── InvalidRequestError     messages, tools or parameters we can refuse before sending
 │   ├── UnknownRequestError     feedback on a request that is not remembered (any more)
 │   ├── AlreadyGradedError      feedback on an answer that has its grade
@@ -63,10 +64,7 @@ class ConfigError(RouterError):
 
 
 class CatalogError(ConfigError):
-    """A catalogue file or entry that cannot be used.
-
-    `file` and `line` (from 1) say where, as far as known.
-    """
+    """A catalogue file or entry that cannot be used; `file` and `line` (from 1) say where."""
 
     def __init__(self, message: str, *, file: str | None = None, line: int | None = None) -> None:
         where = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
@@ -106,6 +104,10 @@ class MissingKeyError(ConfigError):
 
 class InvalidBudgetError(ConfigError, ValueError):
     """A limit, window, zone or scope that makes no sense."""
+
+
+class InvalidParameterError(ConfigError, ValueError):
+    """A parameter of a policy, or an argument of the scorer, that makes no sense."""
 
 
 class InvalidRequestError(ConfigError, ValueError):
@@ -169,7 +171,7 @@ class BudgetExceededError(RouterError):
     """A hard budget refused the request; nothing was sent and nothing was spent.
 
     Amounts are in `unit`: USD as `Decimal`, or whole tokens or requests. `resets_at` (UTC) is None
-    when the window never ends.
+    when the window never ends. `account` is the ledger's key of the account that refuses.
     """
 
     def __init__(
@@ -183,9 +185,11 @@ class BudgetExceededError(RouterError):
         requested: Decimal | int,
         resets_at: datetime | None = None,
         unit: str = "usd",
+        account: str = "",
     ) -> None:
         super().__init__(message)
         self.budget = budget
+        self.account = account
         self.unit = unit
         self.limit = limit
         self.spent = spent

@@ -5,7 +5,8 @@ An answer is paid for by then: whatever fails from here on costs a note, never t
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import logging
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,9 @@ from router.ledgers import Grade
 from router.serve import Job, serve
 from router.services import Services
 from router.types import Attempt, Reply, Route
+
+_log = logging.getLogger("router")
+_warned: set[tuple[str, str, str]] = set()
 
 RIGHT = 0.5
 """An answer graded below this is taken for wrong."""
@@ -111,14 +115,16 @@ def judged(
     try:
         verdict = yield Verify(services.verify, reply, route)
     except Exception as error:  # noqa: BLE001 - a verifier is anybody's code
-        notes.append(f"not verified, the verifier failed: {type(error).__name__}{_said(error)}")
+        why = f"the verifier failed: {type(error).__name__}{_said(error)}"
+        notes.append(f"not verified, {why}")
+        _warn(services.verify, type(error).__name__, why)
         return None
     grade = grade_of(verdict)
     if grade is None:
-        notes.append(
-            "not verified: expected True, False or a number from 0 to 1 of the verifier, got "
-            f"{type(verdict).__name__}"
-        )
+        kind = type(verdict).__name__
+        why = f"expected True, False or a number from 0 to 1 of the verifier, got {kind}"
+        notes.append(f"not verified: {why}")
+        _warn(services.verify, kind, why)
     return grade
 
 
@@ -137,6 +143,20 @@ def keep_grades(
     except RouterError as error:
         return (f"the ledger could not keep the verifier's grade: {error}",)
     return ()
+
+
+def _warn(verify: Callable[[Any], Any], kind: str, why: str) -> None:
+    """Log it once for each verifier and kind of failure: answers are served all the same."""
+    name = getattr(verify, "__qualname__", type(verify).__qualname__)
+    key = str(getattr(verify, "__module__", "")), name, kind
+    if key not in _warned:
+        _warned.add(key)
+        _log.warning(
+            "an answer was served without its verification: %s (verify=%s). route.notes says so "
+            "of each such answer, this line comes once",
+            why,
+            name,
+        )
 
 
 def _said(error: Exception) -> str:

@@ -15,7 +15,7 @@ from router.money import format_usd
 from router.outlook import Forecast
 from router.pace import Pace, Times
 from router.pricing import output_costs
-from router.prompts.layout import canonical
+from router.prompts.layout import sent_text
 from router.purses import Room
 from router.types import Request
 
@@ -51,8 +51,12 @@ def input_bound(candidate: Candidate, input_tokens: int, input_bytes: int) -> in
 
 
 def size_of(request: Request) -> int:
-    """Bytes of all that is sent, with room for the chat template."""
-    text = canonical([list(request.messages), list(request.tools), request.response_format])
+    """Bytes of all that is sent, with room for the chat template.
+
+    Raises:
+        InvalidRequestError: a message holds what JSON cannot express.
+    """
+    text = sent_text(request.messages, request.tools, request.response_format)
     # Chat templates add a few tokens a message, and some a default system prompt or the date.
     return len(text.encode("utf-8", "replace")) + 8 * len(request.messages) + 64
 

@@ -23,6 +23,7 @@ from router.horizon import Horizon, tier_of
 from router.jobplan import Fit, Item, JobPlan
 from router.money import format_usd
 from router.outlook import Forecast
+from router.prompts.text import conversations
 from router.purses import account_of, purses_of
 from router.services import Services
 from router.shown import lasting
@@ -60,13 +61,13 @@ def plan_job(
     now; ceilings hold for calls sent `within` (a span or seconds; a day) from now on.
 
     Raises:
-        InvalidRequestError: `within` is no such span.
+        InvalidRequestError: `within` is no such span, or `requests` are not several.
         RouterError: as for a single plan; a note says which request.
     """
     span, now = _span(within), services.now()
     adding, ahead = _Adding(), Ahead(services.catalog, now, span, services.unpriced)
     known: dict[tuple[str, datetime], Balance] = {}
-    for i, given in enumerate(requests):
+    for i, given in conversations(requests):
         try:
             messages, turns, arguments = _read(given)
             request = make(messages, arguments)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from classifiers.scores import Quantiles
-from router.money import format_usd, to_usd
+from router.money import exact_usd, to_usd
 from router.outlook import Forecast
 from router.shown import dollars, grid, lasting
 
@@ -61,7 +61,7 @@ class Fit:
     def __str__(self) -> str:
         words = {True: "fits", False: "does not fit", None: "is not known"}
         return (
-            f"{self.budget}: {format_usd(self.left)} left; the p90 {words[self.p90_fits]}, "
+            f"{self.budget}: {exact_usd(self.left)} left; the p90 {words[self.p90_fits]}, "
             f"the ceiling {words[self.ceiling_fits]}"
         )
 

@@ -72,3 +72,15 @@ def format_usd(pico: int, places: int = 6) -> str:
         context.prec = 60
         text = f"{abs(to_usd(pico)):.{places}f}"
     return f"-${text}" if pico < 0 else f"${text}"
+
+
+def exact_usd(pico: int) -> str:
+    """A dollar amount for people, to the last digit, with six decimals at the least.
+
+    For amounts that are to be compared: rounded, less would read as more.
+
+    >>> exact_usd(2_000_000_000), exact_usd(500_000)
+    ('$0.002000', '$0.0000005')
+    """
+    whole, _, decimals = format_usd(pico, 12).partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<6}"

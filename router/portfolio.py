@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
+from router.budgets import Budget
+from router.budgets.scopes import CANDIDATE_SCOPES
 from router.catalog import Candidate, Catalog
-from router.errors import MissingKeyError, NoCandidateError, UnknownModelError
+from router.catalog.missing import NEVER_LIVE
+from router.catalog.names import nearest
+from router.errors import (
+    ConfigError,
+    InvalidBudgetError,
+    InvalidRequestError,
+    MissingKeyError,
+    NoCandidateError,
+    UnknownHostError,
+    UnknownModelError,
+)
 from router.transports.access import Access, missing_key
 from router.transports.discovery import SELF_HOSTED, Served, ask, overlay_for
+
+_log = logging.getLogger("router")
+
+_FEW = 20
+"""Names that an error lists in full."""
+_LONGEST_NAME = 256
+"""Characters of a model's name: of a longer one, a prompt in the wrong place, nothing is shown."""
 
 
 class Portfolio:
@@ -17,7 +37,8 @@ class Portfolio:
     `hosts` and `names` narrow what "auto" stands for: candidates at these hosts, or these only.
 
     Raises:
-        UnknownHostError: a host that is not in the catalogue.
+        UnknownHostError: a host that is not in the catalogue, or is there only for its prices.
+        ConfigError: no host or name at all, where some were to be given.
     """
 
     def __init__(
@@ -35,8 +56,13 @@ class Portfolio:
         self._names = names
         self._served: dict[str, Served] = {}
         self._reachable: dict[str, bool] = {}
+        for setting, given in (("hosts", hosts), ("candidates", names)):
+            if given is not None and not given:
+                raise ConfigError(
+                    f"{setting}: expected at least one, got none; leave it out for all there are"
+                )
         for host in (*(hosts or ()), *access.keys, *access.base_urls):
-            catalog.candidates(at=at, hosts=[host])  # raises UnknownHostError
+            self._check_called(host, at)
 
     def discover(self) -> None:
         """Ask the self-hosted servers that are configured which models they serve."""
@@ -68,6 +94,21 @@ class Portfolio:
         rows = overlay_for(name, served.models, self.catalog)
         if rows["endpoint"]:
             self.catalog = self.catalog.overlay(rows)
+        if not served.problem:
+            self._tell_of_strays(name)
+
+    def _tell_of_strays(self, host: str) -> None:
+        """Log the prices at this host that are nobody's: their endpoints may be misspelt."""
+        known = [endpoint.name for endpoint in self.catalog.endpoints if endpoint.host == host]
+        priced = (entry.row.endpoint for entry in self.catalog.entries if entry.table == "rate")
+        here = {name for name in priced if name.rpartition("@")[2] == host}
+        for name in sorted(here - set(known)):
+            _log.warning(
+                "the catalogue has a rate of %s, which its server does not list; its endpoints "
+                "are %s",
+                name,
+                ", ".join(known) or "none",
+            )
 
     @property
     def served(self) -> Mapping[str, Served]:
@@ -104,7 +145,18 @@ class Portfolio:
     def _expanded(self, models: Sequence[str]) -> list[str]:
         """The names, with "auto" replaced by those that the client was given for it."""
         own = self._names or ("auto",)
-        return [n for name in models for n in (own if name == "auto" else (name,))]
+        found = [n for name in models for n in (own if name == "auto" else (name,))]
+        for name in found:
+            if not isinstance(name, str):
+                raise InvalidRequestError(
+                    f"model: expected a name, or 'auto', got {type(name).__name__}", param="model"
+                )
+            if len(name) > _LONGEST_NAME:
+                raise UnknownModelError(
+                    "expected a model, alias or candidate of the catalogue, got a text of "
+                    f"{len(name):,} characters"
+                )
+        return found
 
     def _auto(self, at: datetime) -> Sequence[Candidate]:
         if self._hosts is not None:
@@ -118,6 +170,10 @@ class Portfolio:
             return live
         if problems := {name: s.problem for name, s in self._served.items() if s.problem}:
             raise NoCandidateError("your own server cannot be used:", reasons=problems)
+        for host in (*self._access.keys, *self._access.base_urls):
+            # Who names a host does not mean recordings.
+            if variable := self._access.missing(host, self.catalog.hosts[host]):
+                raise missing_key(host, variable)
         return self.catalog.candidates(at=at, hosts=["replay"])
 
     def _named(self, name: str, at: datetime) -> Sequence[Candidate]:
@@ -156,6 +212,62 @@ class Portfolio:
             f"{first.host} does not serve {name!r}", reasons={first.name: why} if why else None
         )
 
+    def check_scopes(self, budgets: Iterable[Budget]) -> None:
+        """Refuse budgets of a model, mode, host or candidate that nothing is called.
+
+        What one's own servers serve is not known yet: where one is configured, any model may be.
+
+        Raises:
+            InvalidBudgetError: which budget, and what was meant, as far as that can be said.
+        """
+        if not any(CANDIDATE_SCOPES & budget.scope.keys() for budget in budgets):
+            return
+        hosts, models = self.catalog.hosts, self.catalog.models
+        called = [
+            e for e in self.catalog.endpoints if (e.kind or hosts[e.host].kind) not in NEVER_LIVE
+        ]
+        known: dict[str, set[str]] = {
+            "host": {name for name, host in hosts.items() if host.kind not in NEVER_LIVE},
+            "mode": {"chat", "thinking"},
+        }
+        known["host"] |= {e.host for e in called}
+        if not any(self._asked(name) for name in hosts):
+            known["model"] = {e.model for e in called}
+            known["candidate"] = {e.name for e in called}
+            for e in called:
+                if "thinking" in (e.modes or models[e.model].modes):
+                    known["candidate"].add(f"{e.model}:thinking@{e.host}")
+        for budget in budgets:
+            for name in CANDIDATE_SCOPES & budget.scope.keys() & known.keys():
+                wanted = budget.scope[name]
+                if wanted != "*" and wanted not in known[name]:
+                    raise InvalidBudgetError(
+                        f"the budget of {budget.name} would never hold: expected a {name} that "
+                        f"can be called, {_meant(wanted, known[name])}; got {wanted!r}"
+                    )
+
+    def _asked(self, name: str) -> bool:
+        """Whether a host is one's own server, or engine, and configured."""
+        host = self.catalog.hosts[name]
+        own = host.kind in SELF_HOSTED or host.kind == "engine"
+        return own and not self._access.missing(name, host)
+
+    def _check_called(self, host: str, at: datetime) -> None:
+        """Refuse a host that nothing calls: its key or name would change nothing, unnoticed."""
+        if self.catalog.candidates(at=at, hosts=[host]):  # raises UnknownHostError
+            return
+        hosts = self.catalog.hosts
+        kinds = {e.kind or hosts[host].kind for e in self.catalog.endpoints if e.host == host}
+        if not (kinds or {hosts[host].kind}) <= NEVER_LIVE:
+            return
+        listed = ", ".join(sorted(h.name for h in hosts.values() if h.kind not in NEVER_LIVE))
+        raise UnknownHostError(
+            f"host {host!r} is in the catalogue only for its prices, to compare with; requests "
+            f"cannot be sent to it. Name one of {listed}; or, where it speaks OpenAI's protocol, "
+            "give it a [[host]] row with base_url and api_key_env in an overlay "
+            "(Client(catalog=...))"
+        )
+
     def _usable(self, candidate: Candidate) -> bool:
         allowed = self._hosts is None or candidate.host in self._hosts
         return allowed and self._is_reachable(candidate) and self._is_served(candidate)
@@ -171,3 +283,11 @@ class Portfolio:
     def _is_served(self, candidate: Candidate) -> bool:
         served = self._served.get(candidate.host)
         return served is None or candidate.model_id in served.models
+
+
+def _meant(wanted: str, known: Collection[str]) -> str:
+    """The names that may have been meant: those that are alike, or all if they are few."""
+    if near := nearest(wanted, sorted(known)):
+        return f"perhaps {' or '.join(near)}"
+    few = len(known) <= _FEW
+    return f"one of {', '.join(sorted(known))}" if few else "as `centroute catalog` lists them"

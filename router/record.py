@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from policies.types import Context, Decision, Policy, Purse, Quote
@@ -52,7 +52,7 @@ class DecisionRecord:
 
     def to_json(self) -> str:
         """The record as JSON text; `from_json` gives an equal one, floats to the last bit."""
-        return json.dumps(_plain(self), default=_unplain)
+        return json.dumps(_plain(self), default=json_value)
 
     @classmethod
     def from_json(cls, text: str) -> DecisionRecord:
@@ -65,21 +65,7 @@ class DecisionRecord:
             row = json.loads(text)
         except (ValueError, TypeError, RecursionError) as error:
             raise RecordError(f"{_ENVELOPE}, got no JSON: {error}") from None
-        if not isinstance(row, dict):
-            raise RecordError(f"{_ENVELOPE}, got {type(row).__name__}")
-        if row.get("format") != FORMAT:
-            raise RecordError(f"format: expected {FORMAT!r}, got {row.get('format')!r}")
-        try:
-            return cls(
-                **{
-                    **row,
-                    "quotes": tuple(_quote(quote) for quote in row["quotes"]),
-                    "context": _context(row["context"]),
-                    "decision": _decision(row["decision"]),
-                }
-            )
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise RecordError(f"{_ENVELOPE}: {type(error).__name__}: {error}") from None
+        return record_from(row)
 
     def replay(self, policy: Policy | None = None) -> Decision:
         """Decide again, by the recorded policy or another one.
@@ -120,6 +106,31 @@ class DecisionRecord:
             return from_spec(self.policy)
         except (ValueError, TypeError, RecursionError) as error:
             raise RecordError(f"policy: {error}") from None
+
+
+def record_from(row: object) -> DecisionRecord:
+    """The record of what `to_json` wrote, read as JSON; its quotes may be made already.
+
+    Raises:
+        RecordError: it is no record, or one of another format.
+    """
+    if not isinstance(row, dict):
+        raise RecordError(f"{_ENVELOPE}, got {type(row).__name__}")
+    if row.get("format") != FORMAT:
+        raise RecordError(f"format: expected {FORMAT!r}, got {row.get('format')!r}")
+    try:
+        return DecisionRecord(
+            **{
+                **row,
+                "quotes": tuple(
+                    quote if isinstance(quote, Quote) else _quote(quote) for quote in row["quotes"]
+                ),
+                "context": _context(row["context"]),
+                "decision": _decision(row["decision"]),
+            }
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise RecordError(f"{_ENVELOPE}: {type(error).__name__}: {error}") from None
 
 
 def completed(
@@ -193,13 +204,13 @@ class Grounds:
         if self._made is None:
             (request_id, quotes, context, decision, obstacles), rest = self._parts
             policy, forecasts, catalog, scorer = rest
-            from policies.spec import fingerprint
 
+            spec, digits = _described(policy)
             self._made = DecisionRecord(
                 request_id=request_id,
                 quotes=quotes,
                 context=context,
-                policy=_spec(policy),
+                policy=spec,
                 policy_name=_name(policy),
                 decision=decision,
                 obstacles=dict(obstacles),
@@ -208,7 +219,7 @@ class Grounds:
                     "router": _version(),
                     "scorer": scorer,
                     "catalog": catalog.version,
-                    "policy": fingerprint(policy),
+                    "policy": digits,
                 },
             )
         return self._made
@@ -223,13 +234,23 @@ def _grounds(made: DecisionRecord) -> Grounds:
     return grounds
 
 
-def _spec(policy: Policy) -> Mapping[str, Any] | None:
-    from policies.spec import to_spec
+_last: tuple[Policy, Mapping[str, Any] | None, str] | None = None
+"""The policy that was described last: a client has one for all its requests, and none changes."""
 
-    try:
-        return to_spec(policy)
-    except ValueError:
-        return None
+
+def _described(policy: Policy) -> tuple[Mapping[str, Any] | None, str]:
+    """Its spec, None for a callable of one's own, and its fingerprint."""
+    global _last  # noqa: PLW0603 - swapped whole, so threads see one or another
+    last = _last
+    if last is None or last[0] is not policy:
+        from policies.spec import fingerprint, to_spec
+
+        try:
+            spec: Mapping[str, Any] | None = to_spec(policy)
+        except ValueError:
+            spec = None
+        last = _last = (policy, spec, fingerprint(policy))
+    return last[1], last[2]
 
 
 def _name(policy: Policy) -> str:
@@ -250,14 +271,20 @@ def _version() -> str:
 
 
 def _exact(decision: Decision) -> str:
-    return json.dumps(_plain(decision), sort_keys=True, default=_unplain)
+    return json.dumps(_plain(decision), sort_keys=True, default=json_value)
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    return {f.name: getattr(value, f.name) for f in fields(value)}
+    return {name: getattr(value, name) for name in _fields(value.__class__)}
 
 
-def _unplain(value: Any) -> Any:
+@cache
+def _fields(kind: Any) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind))
+
+
+def json_value(value: Any) -> Any:
+    """What a record holds beyond JSON, as JSON: a `default` of `json.dumps`."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, (Quote, Context, Purse, Decision)):
@@ -272,14 +299,14 @@ def _quote(row: Mapping[str, Any]) -> Quote:
         **{
             **row,
             "quality_draws": tuple(row.get("quality_draws", ())),
-            "cheaper_at": _instant(row.get("cheaper_at")),
+            "cheaper_at": instant(row.get("cheaper_at")),
         }
     )
 
 
 def _context(row: Mapping[str, Any]) -> Context:
     purses = tuple(
-        Purse(**{**purse, "starts": _instant(purse["starts"]), "ends": _instant(purse["ends"])})
+        Purse(**{**purse, "starts": instant(purse["starts"]), "ends": instant(purse["ends"])})
         for purse in row["purses"]
     )
     return Context(**{**row, "now": datetime.fromisoformat(row["now"]), "purses": purses})
@@ -287,8 +314,9 @@ def _context(row: Mapping[str, Any]) -> Context:
 
 def _decision(row: Mapping[str, Any]) -> Decision:
     tuples = {name: tuple(row.get(name, ())) for name in ("ranking", "escalation", "steps")}
-    return Decision(**{**row, **tuples, "defer_until": _instant(row.get("defer_until"))})
+    return Decision(**{**row, **tuples, "defer_until": instant(row.get("defer_until"))})
 
 
-def _instant(text: str | None) -> datetime | None:
+def instant(text: str | None) -> datetime | None:
+    """An instant out of a record's JSON; None stays."""
     return None if text is None else datetime.fromisoformat(text)

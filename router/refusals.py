@@ -48,6 +48,7 @@ def _figures(purses: Purses) -> dict[str, Any]:
     hold, balance = tight
     return {
         "budget": hold.name,
+        "account": hold.key,
         "limit": to_usd(hold.limit + balance.adjusted),
         "spent": to_usd(balance.spent),
         "reserved": to_usd(balance.reserved),

@@ -30,7 +30,8 @@ class Learner(Scorer, Protocol):
     """A scorer that learns from graded answers.
 
     `version` changes with what was learned. `read` answers with all of a prompt that scoring and
-    learning need, so that the text itself need not be kept.
+    learning need, so that the text itself need not be kept. Clients call it from any thread, even
+    those of an event loop, and several at once.
     """
 
     @property

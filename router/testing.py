@@ -8,16 +8,44 @@
 ...     [{"role": "user", "content": "Hi"}], model="deepseek-v3.2@deepinfra"
 ... ).text
 'Hello'
+
+A function of the call answers each call anew:
+
+>>> transport = MockTransport(lambda call: reply(call.request.messages[-1]["content"].upper()))
+>>> client = Client(transport=transport, keys={"deepinfra": "k"}, ledger=":memory:")
+>>> client.chat.completions.create(
+...     [{"role": "user", "content": "Hi"}], model="deepseek-v3.2@deepinfra"
+... ).text
+'HI'
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from inspect import isawaitable, iscoroutinefunction
+from typing import Any, NoReturn, TypeAlias
 
+from router.errors import ConfigError
 from router.types import Call, Chunk, Reply, Usage
 from router.usage import to_openai
+
+__all__ = [
+    "Answer",
+    "AsyncAnswer",
+    "AsyncMockSource",
+    "AsyncMockTransport",
+    "FakeClock",
+    "MockSource",
+    "MockTransport",
+    "chunks",
+    "reply",
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
 
 
 class FakeClock:
@@ -88,44 +116,107 @@ def chunks(answer: Reply) -> list[Chunk]:
     ]
 
 
-Answer: TypeAlias = Reply | Exception | list[Chunk | Exception]
-"""A whole answer (streamed word by word if asked), an error, or a stream that may break."""
+Fixed: TypeAlias = Reply | Exception | list[Chunk | Exception]
+Answer: TypeAlias = Fixed | Callable[[Call], Fixed]
+"""A whole answer (streamed word by word if asked), an error, a stream that may break, or a
+function of the call that returns one of these; it may raise, too."""
+AsyncAnswer: TypeAlias = Answer | Callable[[Call], Awaitable[Fixed]]
 
 
 class MockTransport:
-    """Answers from a queue and keeps the `calls` it was given; the last answer repeats."""
+    """Answers from a queue and keeps the `calls` it was given; the last answer repeats.
+
+    Raises:
+        ConfigError: an answer of another kind.
+    """
 
     def __init__(self, *answers: Answer) -> None:
-        self._answers = deque(answers)
+        self._answers: deque[object] = deque()
         self.calls: list[Call] = []
+        self.enqueue(*answers)
 
     def enqueue(self, *answers: Answer) -> None:
         """Add answers to the queue."""
-        self._answers.extend(answers)
+        if any(map(iscoroutinefunction, answers)):
+            raise ConfigError("MockTransport: only AsyncMockTransport awaits a function")
+        self._add(answers)
 
     def send(self, call: Call) -> Reply:
         """The next answer, or the next error raised."""
-        answer = self._next(call)
-        if not isinstance(answer, Reply):
-            raise TypeError("a list of chunks answers streamed calls only")
-        return answer
+        return _whole(self._next(call))
 
     def open(self, call: Call) -> MockSource:
         """The next answer as a stream."""
-        answer = self._next(call)
-        return MockSource(list(chunks(answer)) if isinstance(answer, Reply) else answer)
+        return MockSource(_pieces(self._next(call)))
 
     def close(self) -> None:
         """Nothing to close."""
 
-    def _next(self, call: Call) -> Reply | list[Chunk | Exception]:
+    def _add(self, answers: Iterable[object]) -> None:
+        for answer in answers:
+            fixed = isinstance(answer, (Reply, Exception, list))
+            if isinstance(answer, type) or not (fixed or callable(answer)):
+                raise _odd(answer)
+            self._answers.append(answer)
+
+    def _next(self, call: Call) -> object:
         self.calls.append(call)
         if not self._answers:
             raise LookupError("MockTransport has no answer queued")
         answer = self._answers.popleft() if len(self._answers) > 1 else self._answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        return answer(call) if callable(answer) else answer
+
+
+class AsyncMockTransport:
+    """`MockTransport` for an `AsyncClient`; a function of the call may be a coroutine function."""
+
+    def __init__(self, *answers: AsyncAnswer) -> None:
+        self._mock = MockTransport()
+        self._mock._add(answers)
+        self.calls = self._mock.calls
+
+    def enqueue(self, *answers: AsyncAnswer) -> None:
+        """Add answers to the queue."""
+        self._mock._add(answers)
+
+    async def send(self, call: Call) -> Reply:
+        """The next answer, or the next error raised."""
+        return _whole(await self._next(call))
+
+    async def open(self, call: Call) -> AsyncMockSource:
+        """The next answer as a stream."""
+        return AsyncMockSource(MockSource(_pieces(await self._next(call))))
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def _next(self, call: Call) -> object:
+        found = self._mock._next(call)
+        return await found if isawaitable(found) else found
+
+
+def _whole(answer: object) -> Reply:
+    if isinstance(answer, list):
+        raise TypeError("a list of chunks answers streamed calls only")
+    return answer if isinstance(answer, Reply) else _raised(answer)
+
+
+def _pieces(answer: object) -> list[Chunk | Exception]:
+    if isinstance(answer, Reply):
+        return list(chunks(answer))
+    return answer if isinstance(answer, list) else _raised(answer)
+
+
+def _raised(answer: object) -> NoReturn:
+    raise answer if isinstance(answer, Exception) else _odd(answer)
+
+
+def _odd(answer: object) -> ConfigError:
+    kind = answer.__name__ if isinstance(answer, type) else type(answer).__name__
+    return ConfigError(
+        "MockTransport: expected reply(...), an error, a list of chunks, or a function of the "
+        f"call that returns one of these; got {kind}"
+    )
 
 
 class MockSource:
@@ -145,26 +236,6 @@ class MockSource:
     def close(self) -> None:
         """Let go."""
         self.closed = True
-
-
-class AsyncMockTransport:
-    """`MockTransport` for an `AsyncClient`."""
-
-    def __init__(self, *answers: Answer) -> None:
-        self._mock = MockTransport(*answers)
-        self.enqueue = self._mock.enqueue
-        self.calls = self._mock.calls
-
-    async def send(self, call: Call) -> Reply:
-        """The next answer, or the next error raised."""
-        return self._mock.send(call)
-
-    async def open(self, call: Call) -> AsyncMockSource:
-        """The next answer as a stream."""
-        return AsyncMockSource(self._mock.open(call))
-
-    async def close(self) -> None:
-        """Nothing to close."""
 
 
 class AsyncMockSource:

@@ -53,6 +53,9 @@ class Host:
         until = self.events.index(("end", text))
         return not any(("begin", other) in self.events[:until] for other in others)
 
+    def open(self, call):
+        raise AssertionError("a batch does not stream")
+
     def close(self):
         pass
 

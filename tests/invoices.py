@@ -1,9 +1,11 @@
 """Ledgers' lines and hosts' bills for tests of `router.bills`: small, and written by hand."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from router.ledgers.entries import Entry, Record
-from router.types import Usage
+from router.ledgers.entries import Entry, Record, Reservation, Settlement
+from router.ledgers.sqlite import SQLiteLedger
+from router.types import Cost, Usage
 
 FLASH = "deepseek-flash@deepseek"
 ROW = "deepseek-flash@deepseek/2026-09-10T04:00Z"
@@ -88,3 +90,27 @@ def deepseek(entries, *, change=lambda day, kind, tokens, price: (tokens, price)
             billed, at = change(day, kind, tokens, price)
             text += f"u,{day},deepseek-flash,main,sk-x***,{kind},{at},{billed}\n"
     return text
+
+
+def ledger_of(path, lines):
+    """These lines in a file."""
+    ledger = SQLiteLedger(path)
+    for line in lines:
+        reservation = Reservation(
+            id=line.reservation_id, at=line.at, lease_until=line.at + timedelta(hours=1),
+            amount=0, holds=(), record=line.record,
+        )  # fmt: skip
+        charge = Cost(pico=line.cost, rates_id=line.rates_id)
+        ledger.post(reservation, Settlement(at=line.at, usage=line.usage, cost=charge))
+    ledger.close()
+    return path
+
+
+def counted(line):
+    """The same call by our own count, which sees no cache hits: as the client writes it."""
+    usage = line.usage
+    tokens = usage.input_tokens * 150_000 + usage.output_tokens * 600_000
+    mine = Usage(
+        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, estimated=True
+    )
+    return replace(line, usage=mine, cost=tokens)

@@ -113,5 +113,12 @@ def ask(made, **arguments):
     return asyncio.run(found) if inspect.isawaitable(found) else found
 
 
+def rate(made, route, score):
+    """Feedback on an answer, of either kind of client."""
+    given = made.feedback(route.request_id, score)
+    if inspect.isawaitable(given):
+        asyncio.run(given)
+
+
 def is_right(answer):
     return answer.text == "right"

@@ -49,7 +49,7 @@ def settlement(cost, at=START, **fields):
 
 _ASKED = {
     *("reserve", "settle", "release", "post", "exchange", "sweep", "balances", "entries"),
-    *("adjust", "adjustments", "warned"),
+    *("adjust", "adjustments", "warned", "grade"),
 }
 
 

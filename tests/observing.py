@@ -69,7 +69,7 @@ def observed(monkeypatch):
     monkeypatch.setattr("opentelemetry.trace.get_tracer", tracing.get_tracer)
     monkeypatch.setattr("opentelemetry.metrics.get_meter", metering.get_meter)
     monkeypatch.setattr("router.telemetry.guard._guard", Guard())
-    for gauges in ("pools", "budgets"):
+    for gauges in ("pools", "budgets", "stores"):
         monkeypatch.setattr(f"router.telemetry.{gauges}.showing", WeakSet())
     yield Observed(spans, reader)
     tracing.shutdown()

@@ -90,6 +90,19 @@ def test_the_edge_of_stale():
     assert (kind, says) == ("stale", "[[rate]] last checked on 2026-09-23: compare with s")
 
 
+def test_a_check_that_is_yet_to_come():
+    """A mistyped year would keep a row fresh for ever: told, also where the check is of later."""
+    today = NOW.date()
+    for days in (2, 3650):
+        mine = small(rate(checked=today + timedelta(days=days)))
+        for at in (NOW, NOW + timedelta(days=4000)):
+            (says,) = [says for kind, _, says in found(mine, at, today=today) if kind == "stale"]
+            assert "yet to come" in says
+    tomorrow = small(rate(checked=today + timedelta(days=1)))  # it is, in some zone
+    assert found(tomorrow, today=today) == []
+    assert found(small(rate()), NOW - timedelta(days=900)) == []  # as of then, not of now
+
+
 @pytest.mark.parametrize(
     ("calendar", "says"),
     [

@@ -49,6 +49,14 @@ def js(cli):
     return run
 
 
+def test_version(capsys):
+    """`--version` needs no command, prints the distribution's and leaves with 0."""
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"centroute {router.__version__}\n"
+
+
 def test_plan(cli):
     """A plan shows the choice, every forecast and every reason, and spends nothing."""
     code, out, err = cli("plan", "What is 2 + 2?", "--model", PRESENT, "--model", "deepseek-flash")

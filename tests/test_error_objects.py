@@ -52,6 +52,7 @@ FIGURES = {
     "requested": Decimal("0.3"),
     "resets_at": AT,
     "unit": "usd",
+    "account": "day/UTC/team=search",
 }
 ARGUMENTS = {
     "CatalogError": {"file": "x.toml", "line": 3},

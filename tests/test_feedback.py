@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from learning import LENGTHS, NONE, Learning, models
 
-import classifiers.runtime
+import classifiers.loading
 from classifiers.prompt import Prompt
 from classifiers.scores import Score
 from router import (
@@ -59,12 +59,12 @@ def test_a_grade_reaches_the_scorer(score):
 
 
 def test_the_async_client_does_the_same():
-    """`feedback` and `learn` are plain methods there, too."""
+    """There `feedback` is awaited, since it waits for the ledger; `learn` is a plain method."""
 
     async def run():
         async with client(AsyncClient) as made:
             route = (await made.chat.completions.create(ASK)).route
-            made.feedback(route.request_id, 0.5)
+            await made.feedback(route.request_id, 0.5)
             assert made.learn([("Hi", "large", True)]) == 1
             return made.scorer.told
 
@@ -238,7 +238,7 @@ def test_a_saved_scorer(tmp_path, monkeypatch):
             raise ValueError("not a scorer")
         return saved
 
-    monkeypatch.setattr(classifiers.runtime, "load_scorer", load, raising=False)
+    monkeypatch.setattr(classifiers.loading, "load_scorer", load, raising=False)
     good, bad = tmp_path / "mine.npz", tmp_path / "mine.txt"
     good.touch()
     bad.touch()

@@ -178,7 +178,7 @@ def test_an_answer_that_is_likely_cut_off_is_not_bought():
     found = made(remaining=needed - 1)
     assert isinstance(found, Unaffordable)
     assert found.needed == needed
-    assert found.reason == "needs $0.001600, the budget has $0.001600 left"
+    assert found.reason == "needs $0.001600, the budget has $0.001599999999 left"
     assert isinstance(made(remaining=needed), Forecast)
 
 

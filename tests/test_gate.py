@@ -220,7 +220,7 @@ def test_it_reads_well():
     assert (
         str(found).splitlines()[0].startswith(f"{found.outcome}: cheapest against utility(0.01)")
     )
-    assert "over 1,500 requests, which cost $" in str(found)
+    assert "over 1,500 requests, which would have cost $" in str(found)
     assert "<table>" in found._repr_html_()
     assert "+$0.001000" in str(
         Difference(of="cost", value=0.001, low=-1.0, high=1.0, candidate=None, present=None, n=1)

@@ -5,6 +5,7 @@ import json
 from decimal import Decimal
 
 import pytest
+from learning import models
 
 from router import (
     AsyncClient,
@@ -64,6 +65,30 @@ def test_the_cost_of_a_table_is_its_own():
     judge("Q?", "A")
     found = tuning.grade(judge, rows(3), progress=False)
     assert found.cost_usd == judge("Q?", "A").cost_usd * 3 == spent(judge) * 3 / 5
+
+
+def test_what_nobody_has_a_price_for_is_not_free():
+    """One call of unknown cost makes the whole unknown, in its words, too."""
+    catalog = {**models("own"), "rate": []}
+    sent = MockTransport(FIVE)
+    with Client(
+        transport=sent, ledger=":memory:", catalog=catalog, candidates=["own@h"], keys={"h": "k"}
+    ) as asked:
+        judge = tuning.Judge(asked, model="own@h")
+        found = tuning.grade(judge, rows(2), progress=False)
+        assert found.scores == [0.5, 0.5]
+        assert found.cost_usd is found[0].cost_usd is None
+        assert "2 of 2 graded at unknown cost" in str(found)
+
+
+def test_the_summary_says_what_to_do():
+    """It names the first row that failed, and what helps where most verdicts are none."""
+    judge, _ = judge_of(ValueError("odd"), FIVE, reply("well"), reply("hm"), reply("so"))
+    found = str(tuning.grade(judge, rows(5), progress=False))
+    assert "the first, row 1: ValueError: odd" in found
+    assert found.endswith("response_format=tuning.VERDICT holds one to the form")
+    judge, _ = judge_of(FIVE, FIVE, reply("well"))
+    assert str(tuning.grade(judge, rows(3), progress=False)).endswith("0 failed")
 
 
 def test_a_cap_of_the_judge_holds_beside_the_budget():

@@ -1,7 +1,7 @@
 """Judges: what they are told, how they are read, whom they may judge, what they may spend.
 
-No real model judges here: answers are made up. How well a judge grades, `agreement` has to tell
-on each user's own labels.
+No real model judges here (`test_local_judge.py` has one): answers are made up. How well a judge
+grades, `agreement` has to tell on each user's own labels.
 """
 
 import json
@@ -61,12 +61,24 @@ def client(*answers, kind=Client, transport=MockTransport, **settings):
         ("I cannot grade this.", None),
         ('{"score": 9} I hope that helps!', None),
         ('{"score": 9}\nBut I am not sure', None),
+        ('{"score": 2, "score": 9}', None),
+        ('{"score": 2, "score": 2}', 0.2),
         ("[" * 100_000, None),
     ],
 )
 def test_a_verdict_is_read_strictly(text, grade):
     """A grade, or nothing: prose, refusals and numbers off the scale are no grade."""
     assert verdict(text) == grade
+
+
+def test_a_form_for_servers_that_hold_a_model_to_it():
+    """It goes out as it is, allows whole points of the scale alone, and what it allows is read."""
+    asked, sent = client(NINE)
+    tuning.Judge(asked, model=DEEP, response_format=tuning.VERDICT)("Q?", "A")
+    assert sent.calls[0].request.response_format == tuning.VERDICT
+    score = tuning.VERDICT["json_schema"]["schema"]["properties"]["score"]
+    points = range(score["minimum"], score["maximum"] + 1)
+    assert [verdict(f'{{"score": {n}}}') for n in points] == [n / 10 for n in range(11)]
 
 
 @given(st.text())

@@ -86,6 +86,10 @@ def test_notebooks_say_what_to_change(path: Path) -> None:
     marked = [i for i, (kind, text) in enumerate(cells) if "**Your data here.**" in text]
     assert marked
     assert all(cells[i][0] == "markdown" and cells[i + 1][0] == "code" for i in marked)
+    for i in marked:  # what to put there is code, which `execute.py` puts there and runs
+        (code,) = re.findall(r"```python\n(.*?)\n```", cells[i][1], re.DOTALL)
+        names = re.findall(r"^(\w+)(?:, \w+)* =", code, re.MULTILINE)
+        assert set(names) <= set(re.findall(r"\w+", cells[i + 1][1]))
     kind, closing = cells[-1]
     assert kind == "code"
     assert "print(" in closing
@@ -115,6 +119,36 @@ def test_the_runner_has_a_kernel_of_this_interpreter(tmp_path: Path) -> None:
     )
     assert (tmp_path / "kept" / "small" / "kept.csv").read_text("utf-8") == "a"
     assert _read(path)["cells"][1]["outputs"] == []
+
+
+@RUNNER
+def test_own_data_goes_where_the_text_says(tmp_path: Path) -> None:
+    """With --own the code under "Your data here" is what runs, and a text without it is told."""
+    path = _write(
+        tmp_path / "own.ipynb", "rows = 2", "from pathlib import Path\nprint(rows, 'rows')"
+    )
+    book = _read(path)
+    code = "rows = len(open('labels.csv').readlines())"
+    book["cells"].insert(
+        0,
+        {
+            "cell_type": "markdown",
+            "id": "mark",
+            "metadata": {},
+            "source": f"**Your data here.** A file:\n\n```python\n{code}\n```",
+        },
+    )
+    path.write_text(json.dumps(book), encoding="utf-8")
+    done = _run(path, "--own")
+    assert re.fullmatch(
+        r"own, own data \(\d+\.\d s\): \d{2,} rows\n  leaves nothing\n", done.stdout
+    )
+    done = _run(_write(tmp_path / "bare.ipynb", "print('2 rows')"), "--own")
+    assert done.returncode == 1
+    assert "bare.ipynb: expected a cell that says **Your data here.**" in done.stderr
+    book["cells"][0]["source"] = "**Your data here.** Leave out this cell."
+    path.write_text(json.dumps(book), encoding="utf-8")
+    assert "own.ipynb: expected one block of Python" in _run(path, "--own").stderr
 
 
 @RUNNER

@@ -168,8 +168,7 @@ def traffic(client, transport):
     """Whole answers, a retry, usage not told, streams to their end and closed, a refusal."""
 
     def ask(*answers, **arguments):
-        transport._answers.clear()
-        transport.enqueue(*answers)
+        transport.__init__(*answers)  # what is left of others is forgotten
         given = {"model": V32, "tags": {"team": "search", "user": USER}} | arguments
         return client.chat.completions.create([{"role": "user", "content": SECRET}], **given)
 

@@ -54,8 +54,9 @@ def test_without_the_driver():
         "import sys\n"
         "sys.modules['psycopg'] = None\n"
         "from router.errors import ConfigError\n"
+        "from router.ledgers.postgres import PostgresLedger\n"
         "try:\n"
-        "    import router.ledgers.postgres\n"
+        "    PostgresLedger('postgresql://h/d')\n"
         "except ConfigError as error:\n"
         "    print(error)\n"
     )

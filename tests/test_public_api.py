@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 import router
 from router import _siblings, errors
+from router._arguments import ClientArguments
 
 
 def run(code: str, *path: Path) -> subprocess.CompletedProcess[str]:
@@ -54,6 +56,71 @@ def test_unknown_names_are_attribute_errors() -> None:
 def test_version_is_that_of_the_distribution() -> None:
     """One source of truth for the version."""
     assert router.__version__.count(".") == 2
+
+
+WITHOUT_EXTRAS = (
+    "import sys\n"
+    "class Gone:\n"
+    "    def find_spec(self, name, path=None, target=None):\n"
+    "        extras = 'psycopg rich pandas polars narwhals pyarrow matplotlib xllamacpp vllm'\n"
+    "        if name.partition('.')[0] in extras.split():\n"
+    "            raise ModuleNotFoundError(name)\n"
+    "sys.meta_path.insert(0, Gone())\n"
+)
+
+
+def test_all_names_load_without_any_extra() -> None:
+    """`import *`, help and completion need no extra; what needs one says so when it is made."""
+    done = run(
+        WITHOUT_EXTRAS + "from router import *\n"
+        "import inspect, pydoc, router\n"
+        "assert issubclass(PostgresLedger, object) and hasattr(router, 'PostgresLedger')\n"
+        "assert len(inspect.getmembers(router)) == len(dir(router))\n"
+        "assert 'PostgresLedger' in pydoc.render_doc(router)\n"
+        "for make in (lambda: PostgresLedger('postgresql://h/d'),\n"
+        "             lambda: Client(ledger='postgresql://h/d').ledger):\n"
+        "    try:\n"
+        "        make()\n"
+        "    except ConfigError as error:\n"
+        "        assert 'needs psycopg' in str(error) and 'centroute[postgres]' in str(error)\n"
+        "    else:\n"
+        "        raise SystemExit('made one')\n"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_submodules_are_there_without_an_import_of_their_own() -> None:
+    """`import router; router.tuning` works, is lazy, and completion offers it."""
+    done = run(
+        "import sys, router\n"
+        "lazy = [m for m in sys.modules if m.startswith('router.t')]\n"
+        "print(lazy, [getattr(router, n).__name__ for n in "
+        "('bills', 'reports', 'testing', 'tuning')])"
+    )
+    assert done.stdout.strip() == (
+        "[] ['router.bills', 'router.reports', 'router.testing', 'router.tuning']"
+    ), done.stderr
+    assert {"bills", "reports", "testing", "tuning", "__version__"} <= set(dir(router))
+
+
+def test_completion_shows_public_names_alone() -> None:
+    """`tuning.` and `testing.` complete what is documented, not the modules behind it."""
+    for module in (router.tuning, router.testing):
+        assert dir(module) == sorted(module.__all__)
+        assert all(getattr(module, name) is not None for name in module.__all__)
+
+
+@pytest.mark.parametrize("kind", [router.Client, router.AsyncClient])
+def test_every_setting_is_in_signature_and_help(kind: type) -> None:
+    """Each setting can be completed and looked up, in the client or the one it refers to."""
+    settings = set(ClientArguments.__annotations__)
+    signature = inspect.signature(kind)
+    assert set(signature.parameters) == settings | {"transport"}
+    assert {p.kind for p in signature.parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
+    assert signature.parameters["timeout"].default == 600.0
+    assert "takes the same settings as `Client`" in (router.AsyncClient.__doc__ or "")
+    told = router.Client.__doc__ or ""
+    assert [name for name in settings | {"transport"} if f"`{name}" not in told] == []
 
 
 def test_import_is_light() -> None:

@@ -7,16 +7,15 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from invoices import FLASH, ROW, deepseek, entry, month, told, utc
+from invoices import FLASH, ROW, deepseek, entry, ledger_of, month, told, utc
 
 from router.bills import Tolerance, read_invoice, reconcile, reprice
 from router.catalog import Catalog
 from router.cli import main
 from router.errors import InvalidRequestError
-from router.ledgers.entries import LEASE, Reservation, Settlement
-from router.ledgers.sqlite import SQLiteLedger
+from router.ledgers.entries import LEASE
 from router.money import to_usd
-from router.types import Cost, Usage
+from router.types import Usage
 
 
 @pytest.fixture
@@ -377,20 +376,6 @@ def test_drift_is_seen_within_five_calls():
     assert not quiet.alarm
     assert "agrees" in str(quiet)
     assert reconcile(None, month()).drift == ()
-
-
-def ledger_of(path, lines):
-    """The same lines in a file."""
-    ledger = SQLiteLedger(path)
-    for line in lines:
-        reservation = Reservation(
-            id=line.reservation_id, at=line.at, lease_until=line.at + timedelta(hours=1),
-            amount=0, holds=(), record=line.record,
-        )  # fmt: skip
-        charge = Cost(pico=line.cost, rates_id=line.rates_id)
-        ledger.post(reservation, Settlement(at=line.at, usage=line.usage, cost=charge))
-    ledger.close()
-    return path
 
 
 def test_command_line(tmp_path, capsys):

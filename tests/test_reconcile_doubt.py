@@ -7,12 +7,11 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from invoices import FLASH, ROW, deepseek, entry, month, told, utc
+from invoices import FLASH, ROW, counted, deepseek, entry, month, told, utc
 
 from router.bills import reconcile
 from router.catalog import Catalog
 from router.money import to_usd
-from router.types import Usage
 
 HEAD = "day,model,fresh_tokens,cache_read_tokens,output_tokens,requests,amount_usd\n"
 
@@ -32,16 +31,6 @@ def bill(tmp_path):
 def only(found):
     (finding,) = found.findings
     return finding
-
-
-def counted(line):
-    """The same call by our own count, which sees no cache hits: as the client writes it."""
-    usage = line.usage
-    tokens = usage.input_tokens * 150_000 + usage.output_tokens * 600_000
-    mine = Usage(
-        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, estimated=True
-    )
-    return replace(line, usage=mine, cost=tokens)
 
 
 @pytest.mark.parametrize("every", [1, 4])

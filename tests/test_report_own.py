@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -159,4 +160,33 @@ def test_a_fleet_that_is_only_an_example(tmp_path):
     book.call(5, candidate=EXAMPLE, model=model, host=host)
     since = "2026-11-01"
     assert [r["endpoint"] for r in client.fleets(since=since, until="2026-11-23")] == [EXAMPLE]
+    book.ledger.close()
+
+
+def test_rent_that_is_not_due_is_none(tmp_path):
+    """A month that is not over has cost what it did until now; the next one nothing."""
+    book = Book()
+    limits = {"context_tokens": 10_000, "max_output_tokens": 1_000}
+    mine = {
+        "host": [{"name": "h", "base_url": "http://localhost:1", "self_hosted": True}],
+        "model": [{"name": "m"}],
+        "endpoint": [{"model": "m", "host": "h", "model_id": "m", **limits}],
+        "fleet": [FLEET],
+    }
+    catalog, some = Catalog.default().overlay(mine), Usage(input_tokens=10, output_tokens=1)
+    book.call(5000, usage=some, at=NOW - timedelta(hours=1))
+    book.call(5000, usage=some)  # this very instant, or by a clock that is ahead of ours
+    book.call(5000, usage=some, at=NOW + timedelta(seconds=2))
+    client = Client(ledger=book.ledger, catalog=catalog, now=lambda: NOW)
+    hours = 21 * 24 + 12
+    (row,) = client.fleets(since="2026-11-01", until="2026-12-01")
+    assert row["rent_usd"] == to_usd(hours * 36 * 10**11)
+    assert row["calls"] == 3
+    assert row["idle_usd"] < row["rent_usd"]
+    (past,) = client.fleets(since="2026-11-01", until="2026-11-20")
+    assert past["rent_usd"] == to_usd(19 * 24 * 36 * 10**11)
+    assert list(client.fleets(since="2026-12-01", until="2026-12-31")) == []
+    assert list(client.fleets(since="2026-12-01")) == []
+    path = client.html_report(tmp_path / "x.html", since="2026-12-01", until="2027-01-01")
+    assert "Own GPUs" not in path.read_text("utf-8")
     book.ledger.close()

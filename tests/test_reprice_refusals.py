@@ -1,5 +1,7 @@
 """What `reprice` refuses: instants, names and histories that are none."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from invoices import month
 
@@ -10,7 +12,26 @@ from router.ledgers.sqlite import SQLiteLedger
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"at": "2026-01-01"}, {"known_at": 5}, {"since": "x"}, {"host": ""}]
+    "wrong",
+    [
+        {"at": "2026-01-01"},
+        {"at": timedelta.max},
+        {"at": -timedelta(days=10**6)},
+        {"at": datetime.max.replace(tzinfo=UTC)},
+        {"at": datetime(2026, 1, 1)},
+        {"known_at": 5},
+        {"known_at": datetime.min.replace(tzinfo=UTC)},
+        {"since": "x"},
+        {"since": datetime(2026, 1, 1)},
+        {"until": 5},
+        {"until": "2026-01-01", "since": "2026-01-02"},
+        {"tz": "Europe/Nowhere"},
+        {"host": ""},
+        {"host": 3},
+        {"candidate": 3},
+        {"catalog": "mine.toml"},
+    ],
+    ids=str,
 )
 def test_instants_and_names_that_are_none(wrong):
     """A text for an instant is refused by the argument's name, never ignored."""

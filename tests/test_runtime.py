@@ -14,9 +14,9 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from classifiers import load_default
+from classifiers import load_default, load_scorer
 from classifiers.prompt import Prompt
-from classifiers.runtime import MAX_PROFILES, Reading, load_scorer
+from classifiers.runtime import MAX_PROFILES, Reading
 from classifiers.store import shipped_placements
 
 HARD = (

@@ -8,8 +8,7 @@ import threading
 
 import pytest
 
-from classifiers import load_default
-from classifiers.runtime import load_scorer
+from classifiers import load_default, load_scorer
 from policies import Context, Quote, cascade, explore
 from router import Client, InvalidRequestError
 from tests.test_policy_utility import ANY, CENT

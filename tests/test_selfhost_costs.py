@@ -192,7 +192,7 @@ def test_on_the_command_line(tmp_path, capsys):
     model = "mixtral-8x7b-instruct-v0.1"
     book.call(1000, model=model, host="vllm")
     book.ledger.close()
-    span = ["--since", "2026-11-22T00:00Z", "--until", "2026-11-23T00:00Z"]
+    span = ["--since", "2026-11-21T13:00Z", "--until", "2026-11-22T13:00Z"]  # rent that is due
     asked = ["selfhost", model, "--spent", "--ledger", str(file), *span]
     assert main([*asked, "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)

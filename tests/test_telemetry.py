@@ -125,12 +125,17 @@ def test_a_stream_is_one_span(observed):
 
 
 def test_a_refusal_is_counted(observed):
-    """A request that a budget refused has no span, and is counted by the error's type."""
+    """A request that a budget refused has no span, and is counted: by which error and budget."""
     with client_of(reply(ANSWER), budgets="0") as client, pytest.raises(BudgetExceededError):
         ask(client)
     assert observed.spans == ()
     (refused,) = observed.points()["centroute.refusals"]
-    assert (refused.value, dict(refused.attributes)) == (1, {"error.type": "BudgetExceededError"})
+    expected = {
+        "error.type": "BudgetExceededError",
+        "centroute.budget": "$0.000000 in all",
+        "centroute.budget.unit": "usd",
+    }
+    assert (refused.value, dict(refused.attributes)) == (1, expected)
 
 
 def test_what_the_host_says_it_charged_stays_apart(observed):

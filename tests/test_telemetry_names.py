@@ -8,6 +8,7 @@ import json
 import os
 import re
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 import router
 from router import Budget, BudgetExceededError
 from router.errors import ServerError
+from router.ledgers import Reservation
 from router.telemetry import names
 from router.telemetry.names import LATEST, NEWEST, OPT_IN, WIDELY, generation_of
 from router.testing import reply
@@ -28,12 +30,25 @@ GOLDEN = Path(__file__).parent / "data" / "telemetry"
 KINDS = {Sum: "counter", Histogram: "histogram", Gauge: "gauge"}
 
 
+def lose(client):
+    """A call of a process that died is charged by the next request; then its truth comes."""
+    (entry, *_) = client.ledger.entries()
+    at = entry.at - timedelta(hours=1)
+    lost = Reservation(
+        id="lost", at=at, lease_until=at, amount=10**9, holds=(), record=entry.record
+    )
+    client.ledger.reserve(lost)
+    ask(client, tags={"team": "a"}, cache=False)
+    client.ledger.release("lost", at=entry.at, outcome="http_500")
+
+
 def emitted(observed, directory, opt_in):
-    """All names that calls bring about: answered, failed, streamed, kept, refused."""
+    """All names that calls bring about: answered, failed, streamed, kept, refused, lost."""
     told = reply(ANSWER)
     answers = (
         replace(told, usage=replace(told.usage, reported_cost=1)),
         ServerError("no", status_code=503, retry_after=0.0),
+        told,
         told,
         told,
     )
@@ -47,6 +62,7 @@ def emitted(observed, directory, opt_in):
             list(stream)
         with pytest.raises(BudgetExceededError):
             ask(client, budget="0", cache=False)
+        lose(client)
         client._core._telemetry.selfhosted("m@h", 0.5, {("marginal", "output"): 1.0})
         metrics = observed.metrics()
     events = {}
@@ -122,7 +138,8 @@ def test_the_widely_known_names_are_those_of_the_published_package():
 @pytest.mark.parametrize("generation", [WIDELY, NEWEST])
 def test_descriptions_are_whole(generation):
     """Each metric is described once, and says what it is labelled by."""
-    gauges = (*names.POOLS.values(), *names.BUDGETS.values(), *names.FLEETS)
+    read = (*names.POOLS.values(), *names.BUDGETS.values(), *names.LEDGERS.values())
+    gauges = (*read, *names.FLEETS)
     every = [*names.OURS, *generation.instruments, *gauges]
     assert len({one.name for one in every}) == len(every)
     for one in every:

@@ -180,12 +180,62 @@ def test_a_margin_that_is_no_number_is_refused(margin):
 
 
 def test_a_gate_says_whose_costs_it_names():
-    """What was logged has lots in it; where all is known it is the present policy's own sum."""
+    """Savings stand beside what the present policy would have cost, not beside what was logged."""
     other = utility("0.003")
-    assert f"which cost ${LOG.cost_usd:,.6f} as logged, lots included" in str(
-        tuning.gate(LOG, other, BASE)
-    )
+    found = tuning.gate(LOG, other, BASE)
+    guess = len(LOG) * tuning.estimate(LOG, BASE, of="cost").value
+    assert found.present_usd == pytest.approx(guess)
+    assert found.spent_usd == LOG.cost_usd
+    said = f"which would have cost ${guess:,.6f} with utility(0.01) (as logged, lots included: "
+    assert f"{said}${LOG.cost_usd:,.6f}), it would have saved $" in str(found)
+    against_log = tuning.gate(LOG, other)
+    assert against_log.present_usd == float(LOG.cost_usd)
+    assert f"which cost ${LOG.cost_usd:,.6f} as logged, lots included, it" in str(against_log)
     exact = tuning.gate(KNOWN, other, BASE)
     present: Measured = measure(KNOWN, BASE)
     assert exact.spent_usd == present.total_usd
-    assert f"${present.total_usd:,.6f} with the present policy" in str(exact)
+    assert f"which would have cost ${present.total_usd:,.6f} with utility(0.01), it" in str(exact)
+
+
+def test_a_gate_does_not_call_logged_what_nobody_logged():
+    """The grades of a set were never traffic: its costs are those of who planned it, by name."""
+    planned = tuning.Traffic(replace(request, policy="careful") for request in KNOWN)
+    said = str(tuning.gate(planned, utility("0.003")))
+    assert f"would have cost ${KNOWN.cost_usd:,.6f} with careful" in said
+    assert "logged" not in said
+
+
+def test_a_dearer_candidate_costs_more_and_does_not_save_less_than_nothing():
+    """The sentence says which way the money goes, with the interval on that side."""
+    dear = tuning.gate(KNOWN, utility("0.3"), BASE)
+    assert dear.cost.low > 0
+    more = dear.cost.value * dear.n
+    assert f"it would have cost ${more:,.6f} more, ${dear.cost.low * dear.n:,.6f} to " in str(dear)
+    assert "saved" not in str(dear)
+    assert dear.saved_usd[0] == pytest.approx(-more)
+    unknown = replace(dear, cost=replace(dear.cost, value=None))
+    assert "it would have cost between $" in str(unknown)
+
+
+def test_a_basis_that_the_log_does_not_tell_is_not_made_up():
+    """Of a present policy that never ran only bounds are known: the sentence says so."""
+    found = tuning.gate(blind(traffic(200, BASE, seed=6)), BASE, utility("0.05"))
+    assert found.present_usd is None
+    assert "as logged (with utility(0.05), the log does not tell), it would have" in str(found)
+
+
+def test_requests_without_a_grade_do_not_make_an_estimate_surer():
+    """Ten graded answers tell as much as ten at most, of quality and of worth; costs are all."""
+    few = tuning.Traffic(
+        replace(r, quality=r.quality if i < 10 else None) for i, r in enumerate(LOG)
+    )
+    quality, worth = (
+        tuning.estimate(few, BASE, of=of, value_usd="0.01") for of in ("quality", "worth")
+    )
+    assert quality.n == 10
+    assert quality.effective_n <= 10
+    assert worth.effective_n <= 10
+    every = tuning.estimate(few, BASE, of="cost").effective_n
+    assert every == tuning.estimate(LOG, BASE, of="cost").effective_n > 100
+    graded = tuning.estimate(tuning.Traffic(few[:10]), BASE)
+    assert quality.effective_n == pytest.approx(graded.effective_n)

@@ -16,8 +16,8 @@ from router import Client, ConfigError, explore, load_policy, recorded_prompts, 
 from router.cli import tune
 from router.testing import FakeClock
 from router.tuning import Measured
-from router.tuning.choose import _levelled
 from router.tuning.progress import track
+from router.tuning.targets import levelled
 
 MODELS = ["mixtral-8x7b-instruct-v0.1@replay", "deepseek-v2.5@replay"]
 
@@ -186,8 +186,8 @@ def estimated(cost, quality, method="dr"):
 def test_levelled_estimates_never_fall_with_cost(places):
     """Their mean stays, no dearer one is worse, and what is known exactly is left alone."""
     found = [(i, estimated(cost, quality)) for i, (cost, quality) in enumerate(places)]
-    levels = [level for *_, level in _levelled(found)]
+    levels = [level for *_, level in levelled(found)]
     assert all(b >= a - 1e-12 for a, b in itertools.pairwise(levels))
     assert sum(levels) == pytest.approx(sum(quality for _, quality in places))
     known = [(i, replace(p, method="exact")) for i, p in found]
-    assert all(level == point.quality for _, point, level in _levelled(known))
+    assert all(level == point.quality for _, point, level in levelled(known))

@@ -177,7 +177,7 @@ def test_prompts_without_all_scores_are_left_out_and_noted():
     ]
     found = tuning.load(rows, client=client())
     assert len(found) == 1
-    assert any(f"1 prompts were left out: no score of {LIVE[0]}" in n for n in found.notes)
+    assert any(f"1 prompt was left out: no score of {LIVE[0]}" in n for n in found.notes)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from learning import ASK, Learning, models, staged
 from spending import NOW, Book
 
 from router.cli import main
-from router.errors import ConnectionFailedError
+from router.errors import ConfigError, ConnectionFailedError, RouterError
 from router.money import to_usd
 from router.testing import reply
 
@@ -49,6 +49,27 @@ def test_a_fallback_after_a_charged_failure(names):
         assert route.cost is route.total_cost_usd is None
     else:
         assert route.total_cost_usd == sum(a.cost.usd for a in route.attempts) > route.cost.usd
+
+
+@pytest.mark.parametrize("names", [["small@h", "large@h"], [FREE, "gift@h"]])
+def test_cost_usd_is_the_total_or_an_error(names):
+    """It counts every attempt, as the ledger does; where that is unknown it is never a number."""
+    client = made(ConnectionFailedError("gone", billable=True), reply("x y"))
+    answer = client.chat.completions.create(ASK, model=names)
+    with client.chat.completions.create(ASK, model=names, stream=True) as stream:
+        with pytest.raises(RouterError, match="the stream has not ended"):
+            print(stream.cost_usd)
+        assert "".join(chunk.text for chunk in stream) == "x y"
+    for one in (answer, stream):
+        if FREE not in names:
+            assert one.cost_usd == one.route.total_cost_usd > 0
+            continue
+        assert one.route.cost is one.route.total_cost_usd is None
+        with pytest.raises(ConfigError, match=r"no price is known for \w+@h, and unknown"):
+            print(one.cost_usd)
+    if FREE not in names:
+        assert answer.cost_usd > answer.route.cost.usd
+        assert answer.cost_usd + stream.cost_usd == client.report().total
 
 
 def test_a_closed_answer_without_a_price_leaves_no_total():

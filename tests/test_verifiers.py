@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 import pytest
-from learning import ASK, LARGE, SMALL, ask, is_right, stages
+from learning import ASK, LARGE, SMALL, ask, is_right, rate, stages
 from learning import staged as client
 
 from router import AsyncClient, Client
@@ -42,7 +42,7 @@ def test_a_verifier_that_fails(cls, verdict, says):
     assert says in found.route.notes[-1]
     assert made.scorer.told == []
     assert [a.outcome for a in found.route.attempts] == ["ok"]
-    made.feedback(found.route.request_id, score=True)  # so the caller may still say
+    rate(made, found.route, 1.0)  # so the caller may still say
     assert len(made.scorer.told) == 1
 
 
@@ -144,3 +144,25 @@ def test_a_cancelled_verifier_cancels_the_call():
     asyncio.run(run())
     assert [e.outcome for e in made.kept.entries()] == ["ok"]
     assert made.budgets.status()[0].reserved == 0
+
+
+@pytest.mark.parametrize("failure", [ZeroDivisionError("secret"), None, "yes"])
+def test_a_verifier_that_fails_is_logged_once(cls, failure, caplog):
+    """A cascade with a broken verifier must not look healthy; the log tells no prompt."""
+
+    def verify(answer):
+        if isinstance(failure, Exception):
+            raise failure
+        return failure
+
+    verify.__qualname__ = f"verify of {cls.__name__} {failure!r}"  # told once for each
+    made = client(reply("a"), reply("b"), cls=cls, verify=verify)
+    ask(made)
+    ask(made)
+    lines = [r.getMessage() for r in caplog.records if "without its verification" in r.message]
+    assert len(lines) == 1
+    assert (type(failure).__name__ in lines[0]) and (verify.__qualname__ in lines[0])
+    assert "route.notes" in lines[0]
+    made = client(reply("a"), cls=cls, verify=lambda answer: True)
+    ask(made)
+    assert sum("without its verification" in r.message for r in caplog.records) == 1

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from classifiers.checks import refusal
 from classifiers.learning.guard import clipped, mixed, reweighed
 from classifiers.learning.kernel import Kernel, Point, Table, checked
 from classifiers.learning.tenants import Answer, Fit, Held, Learned, Status, Tenant, Track
@@ -160,7 +161,7 @@ class Learning:
         """
         with self._lock:
             if not 0 <= seq <= self._seq:
-                raise ValueError(f"expected an answer from 0 to {self._seq}, got {seq}")
+                raise refusal(f"expected an answer from 0 to {self._seq}, got {seq}")
             forgotten = 0
             for tenant, home in list(self._tenants.items()):
                 shorter = []
@@ -294,7 +295,6 @@ class Learning:
 
 
 def _unit(name: str, value: float) -> float:
-    value = float(value)
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(f"expected a {name} from 0 to 1, got {value}")
-    return value
+    if not 0.0 <= float(value) <= 1.0:
+        raise refusal(f"expected a {name} from 0 to 1, got {float(value)}")
+    return float(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -45,6 +45,11 @@ class Paid:
         """`model@host`, under which the catalogue lists prices."""
         return f"{self.model}@{self.host}"
 
+    @property
+    def unknown(self) -> bool:
+        """Whether nobody knows what it cost: no price row billed it, and so its cost says zero."""
+        return self.state != "released" and not (self.cost or self.rates_id)
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -63,12 +68,18 @@ def read_history(
 ) -> History:
     """The calls of a ledger, a client, the path or URL of a ledger, or an iterable of entries.
 
+    Of a history that was read already: its calls that ended in the span. What it has beside
+    calls (`cached`, `held`) has no instants, and stays.
+
     Raises:
         InvalidRequestError: it is none of these.
         ConfigError, LedgerError: the ledger cannot be opened or read.
     """
     if isinstance(history, History):
-        return history
+        return replace(
+            history,
+            calls=tuple(call for call in history.calls if _within(call.ended, since, until)),
+        )
     if isinstance(history, (str, Path)):
         from contextlib import closing
 
@@ -88,11 +99,11 @@ def read_history(
             f"{type(history).__name__}",
             param="history",
         )
-    return _folded(
-        entry
-        for entry in _checked(history)
-        if (since is None or entry.at >= since) and (until is None or entry.at < until)
-    )
+    return _folded(entry for entry in _checked(history) if _within(entry.at, since, until))
+
+
+def _within(at: datetime, since: datetime | None, until: datetime | None) -> bool:
+    return (since is None or at >= since) and (until is None or at < until)
 
 
 def _checked(entries: Iterable[Any]) -> Iterator[Entry]:

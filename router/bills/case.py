@@ -21,7 +21,7 @@ from router.errors import RouterError
 T = TypeVar("T")
 PICO = 10**6
 """Atto-dollars of a pico-dollar."""
-_MISCOUNT = 10
+MISCOUNT = 10
 """Our own count of tokens may be off by a tenth: another vocabulary than the host's."""
 _BIN = timedelta(minutes=30)
 
@@ -184,14 +184,14 @@ def _doubt(case: Case, day: int, at: dict[date, int], priced: Priced) -> None:
         case.slack[day] += 1
         return
     unread = 0 if priced.rates is None else UNREAD * priced.rates.output
-    case.high[day] += max(amount // _MISCOUNT, unread if call.outcome != "ok" else 0)
+    case.high[day] += max(amount // MISCOUNT, unread if call.outcome != "ok" else 0)
     cheaper = 0
     if priced.rates is not None and not call.usage.cache_read_tokens:
         # Our own count sees no cache hits; the host may have billed all of it as cached.
         cached = call.usage.input_tokens * priced.rates.cache_read
         cheaper = max(0, sum(priced.money[:OUTPUT]) - cached)
         case.unseen[day] += cached
-    case.low[day] += min(amount, amount // _MISCOUNT + cheaper if call.outcome == "ok" else amount)
+    case.low[day] += min(amount, amount // MISCOUNT + cheaper if call.outcome == "ok" else amount)
     case.slack[day] += call.outcome != "ok"
 
 

@@ -11,6 +11,7 @@ from router.bills.figures import day_in
 from router.bills.state import State, billed_of
 
 _HALF_HOURS = (*range(-24, 0), *range(1, 29))
+_FEW_DAYS = 3
 _TWICE = range(1980, 2021)
 """Thousandths: a day that is billed at about twice what it should be."""
 
@@ -73,6 +74,8 @@ def _doubled(case: Case, state: State, day: int) -> bool:
 def day_boundary(case: Case, state: State) -> Iterator[Fit]:
     """The bill's days begin at another hour than we took them to, or count a call's start."""
     del state
+    if len(case.days) < _FEW_DAYS or not any(map(any, case.billed.money)):
+        return  # of a day or two, hours may be chosen until nothing is left
     yield from case.once("days", lambda: [*_other_hours(case), _by_start(case)])
 
 

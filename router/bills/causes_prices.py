@@ -157,8 +157,13 @@ def factor(case: Case, state: State) -> Iterator[Fit]:
     ratio = _middle(case, state, [(day, kind) for day in days for kind in kinds])
     if abs(ratio - 10**6) <= _SAME * 1000 or not 10**5 < ratio < 2 * 10**7:
         return
+    yield at_ratio(state, ratio)
+
+
+def at_ratio(state: State, ratio: int) -> Fit:
+    """Everything billed at this ratio (millionths)."""
     cause: Cause = "currency, tax or fee" if ratio > 10**6 else "discount"
-    yield Fit(
+    return Fit(
         cause,
         _money_only(scaled(state, ratio - 10**6, 10**6)),
         FITTED,

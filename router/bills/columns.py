@@ -38,7 +38,7 @@ def generic(header: list[str], columns: Mapping[str, str] | None) -> Shape | Non
 
     Roles are day, model, kind and tokens (one kind a row) or input_tokens (cached ones
     included), fresh_tokens, cache_read_tokens, cache_write_tokens and output_tokens; requests,
-    amount, currency, nature, key (its name), id. None where there is no day or no amount.
+    amount, currency, nature, key (its name), id. None where there is no day, or no figure.
 
     Raises:
         ValueError: a role that is none, or a column that is not there.
@@ -54,7 +54,8 @@ def generic(header: list[str], columns: Mapping[str, str] | None) -> Shape | Non
     for role, names in _ROLES.items():
         if role not in found and (name := next((n for n in names if n in at), None)):
             found[role] = name
-    if "day" not in found or not found.keys() & {"amount", "tokens", "input_tokens"}:
+    figures = {"amount", "tokens", "input_tokens", "fresh_tokens", "output_tokens"}
+    if "day" not in found or not found.keys() & figures:
         return None
     numeric = [found[r] for r in found if r.endswith(("tokens", "amount", "requests"))]
     return Shape(
@@ -62,6 +63,8 @@ def generic(header: list[str], columns: Mapping[str, str] | None) -> Shape | Non
         frozenset(found.values()), lambda cells, number: _generic(cells, number, found),
         tuple(numeric),
         found.get("amount", ""),
+        tuple(n for n in _ROLES["amount"] if n in at and n not in found.values())
+        if "amount" not in (columns or {}) else (),
     )  # fmt: skip
 
 
@@ -70,7 +73,7 @@ def _generic(cells: Cells, number: Number, at: Mapping[str, str]) -> Row:
         return number(at[role]) if role in at else None
 
     def text(role: str) -> str:
-        return cells.get(at.get(role, ""), "").strip()
+        return cells.get(at[role], "").strip() if role in at else ""
 
     nature: Any = text("nature").lower() or "usage"
     if nature not in {"usage", "tax", "credit", "other"}:

@@ -7,7 +7,7 @@ alike, there is no name: a false one sends people to the wrong place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from router.bills.case import Case, misfit
@@ -19,7 +19,6 @@ from router.bills.causes_prices import factor, per_request, service_tier, stale_
 from router.bills.causes_usage import (
     aborted_streams,
     failed_attempts,
-    may_be_attempts,
     missing_cache,
     reasoning_twice,
     unseen_cache,
@@ -49,12 +48,8 @@ _OF_PRICES = 950
 """The same of a cause that changes prices only: those are exact, so that little is left."""
 _OF_TOTALS = 960
 """The same where the bill has one amount a day, which several prices would explain."""
-_OF_RATIO = 992
+OF_RATIO = 992
 """The same of one ratio for everything, which is near to any change of a dear kind's price."""
-_LIKE_OTHERS = 700
-"""The same where all other models of the invoice have this cause for certain."""
-_SAME_RATIO = 1500
-"""Millionths by which the ratios of two models may differ, where all is billed at one."""
 _BOTH = 930
 _EACH = 60
 """Thousandths that the weaker one of two causes must explain beyond the other."""
@@ -106,42 +101,6 @@ _PRICES: frozenset[Cause] = frozenset(
 
 
 _RATIOS: frozenset[Cause] = frozenset({"currency, tax or fee", "discount"})
-
-
-def explain_all(cases: Sequence[Case], least: Callable[[int], int]) -> list[Explanation]:
-    """What explains each bill, and of those that more than one cause would fit, the one that
-    all others of the same invoice have. One ratio for everything is the same for every model.
-    `least` is what nobody need look at of so much money: no second cause is named for it.
-    """
-    found = [_or_attempts(case, explain(case, least)) for case in cases]
-    sure = [e.fits[0].cause for e in found if len(e.fits) == 1]
-    if len(set(sure)) == 1:
-        for i, one in enumerate(found):
-            near = ((f, n) for f, n in one.near if f.cause == sure[0] and n >= _LIKE_OTHERS)
-            like = next(near, None)
-            if not one.fits and like is not None:
-                found[i] = Explanation((like[0],), like[1])
-    ratios = [fit.ratio for one in found for fit in one.fits if fit.ratio]
-    if ratios and max(ratios) - min(ratios) > _SAME_RATIO:
-        found = [_doubted(one) for one in found]
-    return found
-
-
-_ATTEMPTS: Cause = "failed attempts"
-
-
-def _or_attempts(case: Case, found: Explanation) -> Explanation:
-    """Calls that the ledger lacks may be attempts that failed, where it has as many of these."""
-    causes = tuple(fit.cause for fit in found.fits)
-    if "calls not in the ledger" not in causes or not may_be_attempts(case):
-        return found
-    return Explanation((), 0, (*causes, _ATTEMPTS))
-
-
-def _doubted(found: Explanation) -> Explanation:
-    """The same, where a ratio that others do not share is no name any more."""
-    causes = tuple(fit.cause for fit in found.fits)
-    return Explanation((), 0, causes) if any(fit.ratio for fit in found.fits) else found
 
 
 def explain(case: Case, least: Callable[[int], int]) -> Explanation:
@@ -271,7 +230,7 @@ def _enough(scored: _Scored, totals: bool) -> int:
         return _ENOUGH
     if not totals:
         return _OF_PRICES
-    return _OF_RATIO if scored.causes & _RATIOS else _OF_TOTALS
+    return OF_RATIO if scored.causes & _RATIOS else _OF_TOTALS
 
 
 def _named(best: _Scored | None, among: list[_Scored], start: int, totals: bool) -> Explanation:

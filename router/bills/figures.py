@@ -11,6 +11,8 @@ from functools import lru_cache
 
 ATTO_PER_USD = 10**18
 """A pico-dollar a million tokens is an atto-dollar a token: prices times tokens stay whole."""
+YEARS = range(2000, 3000)
+"""Far from both ends of what `datetime` holds, so that a day more or less never fails."""
 _SIGNS = re.compile(r"[\s\u00a0\u202f'\u2019]|[$\u20ac\u00a3\u00a5]|\b[A-Z]{3}\b")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 _WRITTEN = {
@@ -111,11 +113,13 @@ def instant_or_day(text: str) -> datetime | date:
     """An ISO instant (naive where it has no offset), a day, or seconds since 1970.
 
     Raises:
-        ValueError: none of these, or a day whose month cannot be told.
+        ValueError: none of these, a day whose month cannot be told, or no year of `YEARS`.
     """
     found = _instant_or_day(text.strip())
     if found is None:
         raise ValueError(f"expected a day such as 2026-11-22 or an ISO instant, got {text[:40]!r}")
+    if found.year not in YEARS:
+        raise ValueError(f"expected a day of the years 2000 to 2999, got {text[:40]!r}")
     return found
 
 

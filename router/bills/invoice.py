@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,11 +13,17 @@ from decimal import Decimal
 from pathlib import Path
 
 from router.bills.amounts import repeats_over
+from router.bills.asked import check_reading, paths_of
 from router.bills.lines import BillLine, Invoice
 from router.bills.parse import InvoiceFile
 from router.errors import ConfigError
 
 _LARGEST = 512 * 2**20
+_BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(RuntimeError, EOFError, OSError, ValueError),
+)
+"""What an archive that was cut, damaged or locked raises, by how it was packed."""
 
 
 def read_invoice(
@@ -39,7 +47,11 @@ def read_invoice(
     """
     if not files:
         raise ConfigError("expected the file of an invoice, got none")
-    parts = [part for file in files for part in _texts(Path(file).expanduser())]
+    check_reading(
+        {"host": host, "tz": tz, "currency": currency, "decimal": decimal},
+        {"columns": columns, "exchange": exchange},
+    )
+    parts = [part for path in paths_of(files) for part in _texts(path)]
     names: Counter[str] = Counter()
     read = []
     for name, text in _with_currency(parts):
@@ -56,24 +68,26 @@ def read_invoice(
 
 
 def _texts(path: Path) -> Iterator[tuple[str, str]]:
+    name, whole = (x.encode(errors="backslashreplace").decode() for x in (path.name, str(path)))
     try:
         if path.stat().st_size > _LARGEST:
-            raise ConfigError(f"{path}: expected an invoice of at most {_LARGEST >> 20} MiB")
+            raise ConfigError(f"{whole}: expected an invoice of at most {_LARGEST >> 20} MiB")
         raw = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"cannot read {whole}: {why}") from error
     if not raw.startswith(b"PK\x03\x04"):
-        yield path.name, _decoded(raw, path.name)
+        yield name, _decoded(raw, name)
         return
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             for part in archive.infolist():
                 if part.filename.lower().endswith((".csv", ".jsonl", ".json")):
                     if part.file_size > _LARGEST:
-                        raise ConfigError(f"{path}: {part.filename} is too large")
+                        raise ConfigError(f"{name}: {part.filename} is too large")
                     yield part.filename, _decoded(archive.read(part), part.filename)
-    except (zipfile.BadZipFile, RuntimeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from error
+    except _BROKEN as error:
+        raise ConfigError(f"cannot read {whole}: {error}; download it again") from error
 
 
 def _decoded(raw: bytes, name: str) -> str:

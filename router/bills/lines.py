@@ -26,7 +26,8 @@ class BillLine:
     `amount` is atto-dollars (1e-18 USD), None where the file names none; `tokens` and `requests`
     likewise. `model` is the host's word, "" where it names none; `key` is the NAME of an API key.
     `repeats` says that an earlier line, of any file, is the same; `rounding` (atto-dollars) is
-    half a unit of the last place in which the file writes amounts.
+    half a unit of the last place in which the file writes amounts. `host` is whose line it is,
+    where a file of several hosts tells.
     """
 
     line: int
@@ -42,6 +43,7 @@ class BillLine:
     file: str = ""
     repeats: bool = False
     rounding: int = 0
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

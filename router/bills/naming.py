@@ -21,10 +21,14 @@ class Names:
     def __init__(
         self, catalog: Catalog, host: str, called: Iterable[str], models: Mapping[str, str] | None
     ) -> None:
+        self.whole = f"*@{host}"
+        """The endpoint of lines that name no model."""
         self._host = host
         self.guessed: dict[str, str] = {}
         """Words that name no model to the letter, with the endpoint that they were taken for."""
         self._given = {word: _endpoint(name, host) for word, name in (models or {}).items()}
+        self.unused = {*self._given}
+        """Words that were given a meaning and that no line had."""
         self._called = {name for name in called if name.endswith(f"@{host}")}
         self._known: dict[str, list[str]] = {}
         for endpoint in catalog.endpoints:
@@ -45,9 +49,10 @@ class Names:
         Of several the one that was called: a host's word may have meant other models before.
         """
         if word in self._given:
+            self.unused.discard(word)
             return self._given[word]
         if not word:
-            return f"*@{self._host}"
+            return self.whole
         for form in _forms(word):
             found = list(dict.fromkeys(self._known.get(form, ())))
             if found:

@@ -22,7 +22,7 @@ from router.bills.figures import (
 )
 from router.bills.lines import BillLine, Invoice
 from router.bills.shapes import SHAPES, Row, Shape
-from router.bills.texts import csv_rows, json_rows
+from router.bills.texts import NamedCells, csv_rows, json_rows
 from router.errors import ConfigError
 
 _TOTAL = re.compile(
@@ -47,6 +47,7 @@ class InvoiceFile:
         else:
             self._delimiter, header, rows = csv_rows(name, text)
         self._header = [column.strip().lower() for column in header]
+        self._twice = frozenset(n for n, times in Counter(self._header).items() if times > 1)
         self._rows = list(rows)
         self._shape = self._shape_of(columns)
         at = [self._header.index(c) for c in self._shape.numbers if c in self._header]
@@ -96,6 +97,9 @@ class InvoiceFile:
                 repeated.append(line)
         if totals:
             notes.append(f"lines with totals, left out: {', '.join(map(str, totals[:8]))}")
+        if shape.beside:
+            beside = ", ".join(shape.beside)
+            notes.append(f"amounts are taken of {shape.money!r}, not of {beside}")
         zone = self._zone(tz, rows)
         told = {row.currency.strip().upper() for _, row in rows if row.currency.strip()}
         if len(told) > 1:
@@ -142,7 +146,8 @@ class InvoiceFile:
                 f"got {len(cells)}; put cells that hold {self._delimiter!r} in quotes, and look "
                 "for a line or a download that was cut"
             )
-        by_name = dict(zip(self._header, cells, strict=False))
+        by_name = NamedCells(zip(self._header, cells, strict=False))
+        by_name.twice = self._twice
 
         def figure(column: str) -> Decimal | None:
             cell = by_name.get(column, "").strip()
@@ -260,6 +265,7 @@ class InvoiceFile:
                 file=self.name,
                 repeats=repeats,
                 rounding=0 if part.amount is None else half,
+                host=row.host,
             )
 
 

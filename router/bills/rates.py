@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from router.bills.calls import Paid
 from router.catalog import Catalog, Rates
+from router.catalog.fleet_past import past_rates
 from router.errors import RouterError
 from router.horizon import billed
 
@@ -24,10 +25,14 @@ def tier_in(rates_id: str) -> str:
 
 def own_rates(catalog: Catalog, call: Paid) -> Rates | None:
     """The rates that billed a call: the row its line names where that is in force during the
-    call, else what the rule of `router.horizon.billed` gives; None where none is known.
+    call, or a fleet's at the load that it names, else what the rule of `router.horizon.billed`
+    gives; None where none is known.
     """
     tier, name, tokens = tier_in(call.rates_id), call.endpoint, call.usage.input_tokens
     try:
+        fleet = past_rates(catalog, call.rates_id, call.ended)
+        if fleet is not None:
+            return fleet
         last = catalog.rates(name, call.ended, input_tokens=tokens, service_tier=tier)
         if last is not None and last.id == call.rates_id:
             return last

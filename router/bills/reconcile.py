@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from router.bills.asked import check_days, check_host, check_models, check_request
 from router.bills.calls import History, Paid, read_history
 from router.bills.case import Case, case_of
 from router.bills.drift import drift_of
-from router.bills.explain import explain_all
 from router.bills.figures import day_in
 from router.bills.findings import Tolerance, finding_of, is_off, residuals_of
 from router.bills.invoice import read_invoice
 from router.bills.lines import BillLine, Invoice
 from router.bills.naming import Names
+from router.bills.notes import notes_of, of_other_hosts, outside, stale_prices
 from router.bills.result import Finding, Reconciliation, Residual
+from router.bills.together import explain_all
+from router.bills.tokens import at_our_prices
 from router.catalog import Catalog
-from router.catalog.check import check
-from router.catalog.rates import aware
-from router.errors import InvalidRequestError
+from router.errors import InvalidRequestError, UnknownHostError, UnknownModelError
 
 _DAY = timedelta(days=1)
 
@@ -49,57 +50,129 @@ def reconcile(
 
     Raises:
         ConfigError: an invoice that cannot be read, or a ledger that cannot.
-        InvalidRequestError: no host is known whose bill this is.
+        UnknownHostError, UnknownModelError: a host, or a model of `models`, that nobody knows.
+        InvalidRequestError: no host is named whose bill this is, or an argument of a wrong type.
     """
-    catalog, within = catalog or Catalog.default(), tolerance or Tolerance()
-    for name, day in (("since", since), ("until", until)):
-        if day is not None and (isinstance(day, datetime) or not isinstance(day, date)):
-            raise InvalidRequestError(
-                f"{name}: expected a day of the bill, such as date(2026, 11, 1); got "
-                f"{type(day).__name__}",
-                param=name,
-            )
+    check_request(catalog, host, models, since, until, at)
+    catalog, within = catalog or Catalog.default(), _tolerance(tolerance)
+    history = _kept(history)
     if invoice is None:
-        found = read_history(history, since=_start(since), until=_start(until))
-        calls = [c for c in found.calls if host is None or c.host == host]
-        return Reconciliation(
-            invoice=None,
-            residuals=(),
-            findings=(),
-            drift=drift_of(calls, share=within.share, usd=within.usd),
-        )
-    if not isinstance(invoice, Invoice):
-        files = (invoice,) if isinstance(invoice, (str, Path)) else tuple(invoice)
-        invoice = read_invoice(*files, **reading)
-    where = host or invoice.host
-    if not where:
-        raise InvalidRequestError(
-            f"host: expected whose bill this is, such as 'deepinfra'; {invoice.shape} does not "
-            "say",
-            param="host",
-        )
-    days = _days(invoice, since, until)
-    first = datetime.combine(days[0], time(), invoice.zone)
-    last = datetime.combine(days[-1] + _DAY, time(), invoice.zone)
+        return _drift_only(history, catalog, host, within, since, until)
+    bill = _bill(invoice, reading)
+    where = _host_of(bill, host)
+    others = of_other_hosts(bill.lines, where)
+    mine = tuple(line for line in bill.lines if not line.host or line.host == where)
+    bill = bill if len(mine) == len(bill.lines) else replace(bill, lines=mine)
+    days = _days(bill, since, until)
+    first = datetime.combine(days[0], time(), bill.zone)
+    last = datetime.combine(days[-1] + _DAY, time(), bill.zone)
     found = read_history(history, since=first - _DAY, until=last + _DAY)
     calls = [call for call in found.calls if call.host == where]
-    names = Names(catalog, where, {call.endpoint for call in calls}, models)
-    cases = _cases(invoice, found, calls, days, catalog, where, names)
+    called = {call.endpoint for call in calls}
+    _check_names(history, catalog, where, models, called)
+    names = Names(catalog, where, called, models)
+    lines, unnamed = _lines_of(bill, names, days)
+    cases = _cases(bill, lines, found, calls, days, catalog, where)
     residuals: list[Residual] = []
     findings: list[Finding] = []
     alarming = [case for case in cases if case.calls and case.lines and is_off(case, within)]
-    whys = dict(zip(map(id, alarming), explain_all(alarming, within.of), strict=True))
+    explained = explain_all([at_our_prices(case) for case in alarming], within.of)
+    whys = dict(zip(map(id, alarming), explained, strict=True))
     for case in cases:
         finding = finding_of(case, within, whys.get(id(case)))
         findings.append(finding)
         residuals += residuals_of(case, within, ", ".join(finding.causes))
-    inside = [c for c in calls if day_in(c.ended, invoice.zone) in set(days)]
+    inside = [c for c in calls if day_in(c.ended, bill.zone) in set(days)]
+    span = {"before": since is None, "after": until is None}
     return Reconciliation(
-        invoice=invoice,
+        invoice=bill,
         residuals=tuple(sorted(residuals, key=lambda r: (r.day, r.model))),
         findings=tuple(sorted(findings, key=lambda f: -abs(f.residual or 0))),
         drift=drift_of(inside, share=within.share, usd=within.usd),
-        notes=tuple(_notes(invoice, cases, found, catalog, at, names)),
+        notes=(
+            *notes_of(bill, cases, found, names, unnamed),
+            *others,
+            *outside(history, where, days, bill.zone, **span),
+            *stale_prices(catalog, cases, at),
+        ),
+    )
+
+
+def _tolerance(given: Any) -> Tolerance:
+    if given is not None and not isinstance(given, Tolerance):
+        raise InvalidRequestError(
+            "tolerance: expected one such as Tolerance(share=Decimal('0.01')), got "
+            f"{type(given).__name__}",
+            param="tolerance",
+        )
+    return given or Tolerance()
+
+
+def _kept(history: Any) -> Any:
+    """The same; entries that can be read once only are kept, for they are read more often."""
+    return tuple(history) if isinstance(history, Iterator) else history
+
+
+def _bill(invoice: Any, reading: Mapping[str, Any]) -> Invoice:
+    if isinstance(invoice, Invoice):
+        return invoice
+    if isinstance(invoice, (str, Path)):
+        return read_invoice(invoice, **reading)
+    if isinstance(invoice, (bytes, Mapping)) or not isinstance(invoice, Iterable):
+        raise InvalidRequestError(
+            "invoice: expected the path of a file, several, or what read_invoice read; got "
+            f"{type(invoice).__name__}",
+            param="invoice",
+        )
+    return read_invoice(*invoice, **reading)
+
+
+def _host_of(bill: Invoice, host: str | None) -> str:
+    told = sorted({line.host for line in bill.lines if line.host})
+    where = host or bill.host or (told[0] if len(told) == 1 else "")
+    if where:
+        return where
+    hosts = f"has lines of {', '.join(told)}" if told else "does not say"
+    raise InvalidRequestError(
+        f"host: expected whose bill this is, such as 'deepinfra'; {bill.shape} {hosts}",
+        param="host",
+    )
+
+
+def _check_names(
+    history: Any,
+    catalog: Catalog,
+    host: str,
+    models: Mapping[str, str] | None,
+    called: Collection[str],
+) -> None:
+    """Refuse a host or a model that neither the catalogue nor any line of the ledger knows."""
+    try:
+        check_host(host, catalog, {name.rpartition("@")[2] for name in called})
+        check_models(models, host, catalog, called)
+    except (UnknownHostError, UnknownModelError):
+        ever = {call.endpoint for call in read_history(history).calls}
+        check_host(host, catalog, {name.rpartition("@")[2] for name in ever})
+        check_models(models, host, catalog, ever)
+
+
+def _drift_only(
+    history: Any,
+    catalog: Catalog,
+    host: str | None,
+    within: Tolerance,
+    since: date | None,
+    until: date | None,
+) -> Reconciliation:
+    found = read_history(history, since=_start(since), until=_start(until))
+    calls = [c for c in found.calls if host is None or c.host == host]
+    if host is not None and not calls:
+        _check_names(history, catalog, host, None, ())
+    return Reconciliation(
+        invoice=None,
+        residuals=(),
+        findings=(),
+        drift=drift_of(calls, share=within.share, usd=within.usd),
     )
 
 
@@ -107,10 +180,11 @@ def _start(day: date | None) -> datetime | None:
     return None if day is None else datetime.combine(day, time(), UTC)
 
 
-def _days(invoice: Invoice, since: date | None, until: date | None) -> list[date]:
-    seen = [line.day for line in invoice.lines if line.nature == "usage"] or list(invoice.days)
+def _days(bill: Invoice, since: date | None, until: date | None) -> list[date]:
+    seen = [line.day for line in bill.lines if line.nature == "usage"] or list(bill.days)
     if not seen and (since is None or until is None):
         raise InvalidRequestError("since, until: the bill has no lines, so say its days")
+    check_days("invoice", seen)
     first = since or min(seen)
     end = until or max(seen) + _DAY
     if not timedelta(0) < end - first <= timedelta(days=3700):
@@ -120,76 +194,41 @@ def _days(invoice: Invoice, since: date | None, until: date | None) -> list[date
     return [first + timedelta(days=i) for i in range((end - first).days)]
 
 
+def _lines_of(
+    bill: Invoice, names: Names, days: Sequence[date]
+) -> tuple[dict[str, list[BillLine]], list[BillLine]]:
+    """The usage of these days by endpoint, all in one where no line names a model; and the lines
+    that name none where others do: they are of tools, fees, or of nobody knows what.
+    """
+    lines: dict[str, list[BillLine]] = {}
+    inside = set(days)
+    for line in bill.of("usage"):
+        if line.day in inside:
+            lines.setdefault(names.endpoint(line.model), []).append(line)
+    unnamed = lines.pop(names.whole, []) if len(lines) > 1 else []
+    return lines, unnamed
+
+
 def _cases(
-    invoice: Invoice,
+    bill: Invoice,
+    lines: Mapping[str, list[BillLine]],
     found: History,
     calls: Sequence[Paid],
     days: list[date],
     catalog: Catalog,
     host: str,
-    names: Names,
 ) -> list[Case]:
     answered = {c.request_id: c for c in found.calls if c.state in {"told", "counted"}}
-    lines: dict[str, list[BillLine]] = {}
-    inside = set(days)
-    for line in invoice.of("usage"):
-        if line.day in inside:
-            lines.setdefault(names.endpoint(line.model), []).append(line)
     whole = f"*@{host}"
     by_model: dict[str, list[Paid]] = {}
     for call in calls:
         by_model.setdefault(whole if whole in lines else call.endpoint, []).append(call)
-    if whole in lines:  # some lines name no model, so all are taken together
-        lines = {whole: [line for some in lines.values() for line in some]}
     cases = []
     for name in sorted(lines.keys() | by_model.keys()):
         case = case_of(
-            *(name, lines.get(name, []), by_model.get(name, []), days, invoice.zone),
+            *(name, lines.get(name, []), by_model.get(name, []), days, bill.zone),
             *(catalog, answered),
         )
         if case.lines or case.calls:
             cases.append(case)
     return cases
-
-
-def _notes(
-    invoice: Invoice,
-    cases: Sequence[Case],
-    found: History,
-    catalog: Catalog,
-    at: datetime | None,
-    names: Names,
-) -> list[str]:
-    notes = list(invoice.notes)
-    notes += [
-        f"{word!r} on the bill is taken for {name}; if it is another, say so with models="
-        for word, name in sorted(names.guessed.items())
-    ]
-    for nature in ("tax", "credit", "other"):
-        amount = invoice.amount(nature)
-        if amount:
-            notes.append(f"{nature} on the bill, not compared: {amount:.2f} USD")
-    if invoice.repeated:
-        notes.append(f"{len(invoice.repeated)} lines repeat others")
-    if found.held:
-        held = Decimal(found.held) / 10**12
-        notes.append(f"{held:.4f} USD of the ledger were held by processes: of no call")
-    notes += [
-        f"{case.endpoint}: {case.edited:,} calls were charged by prices that the catalogue no "
-        "longer has; ours is what was charged"
-        for case in cases
-        if case.edited
-    ]
-    used = {case.endpoint for case in cases}
-    now = (
-        aware(at)
-        if at is not None
-        else max((c.call.ended for case in cases for _, c in case.calls), default=None)
-    )
-    if now is not None:
-        for finding in check(catalog, now):
-            if finding.kind in {"stale", "withdrawn", "calendar"}:
-                name = finding.name.partition("/")[0]
-                if name in used or finding.kind == "calendar":
-                    notes.append(f"catalogue: {finding.name}: {finding.says}")
-    return notes

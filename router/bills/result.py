@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from html import escape
 from typing import Any
 
 from router.bills.causes import Cause
@@ -14,12 +15,21 @@ from router.bills.lines import Invoice
 from router.money import to_usd
 from router.reports.table import Table
 
-_COLUMNS = (
-    *("day", "model", "billed_usd", "ledger_usd", "residual_usd", "low_usd", "high_usd"),
-    *("alarm", "billed_requests", "ledger_requests"),
-    *("billed_input_tokens", "ledger_input_tokens", "billed_cache_read_tokens"),
-    *("ledger_cache_read_tokens", "billed_output_tokens", "ledger_output_tokens", "cause"),
-)
+_COLUMNS: dict[str, type] = {
+    "day": date,
+    "model": str,
+    **dict.fromkeys(("billed_usd", "ledger_usd", "residual_usd", "low_usd", "high_usd"), Decimal),
+    "alarm": bool,
+    **dict.fromkeys(
+        (
+            *("billed_requests", "ledger_requests", "billed_input_tokens", "ledger_input_tokens"),
+            *("billed_cache_read_tokens", "ledger_cache_read_tokens"),
+            *("billed_output_tokens", "ledger_output_tokens"),
+        ),
+        int,
+    ),
+    "cause": str,
+}
 _BRIEF = ("day", "model", "billed_usd", "ledger_usd", "residual_usd", "cause")
 
 
@@ -79,7 +89,7 @@ class Finding:
 
     def __str__(self) -> str:
         if self.residual is None or self.billed is None or self.ours is None:
-            return f"{self.model}: {'; '.join(self.says)}"
+            return f"{self.model}: {'; '.join((*self.says, *self.advice))}"
         share = f" ({self.residual * 100 / self.ours:+.1f} %)" if self.ours else ""
         head = (
             f"{self.model}: billed {_cents(self.billed)}, ours {_cents(self.ours)}, "
@@ -127,14 +137,16 @@ class Reconciliation(Table):
         return any(found)
 
     @property
-    def billed(self) -> Decimal:
-        """What the bill charges for usage, in USD."""
-        return to_usd(sum(f.billed or 0 for f in self.findings))
+    def billed(self) -> Decimal | None:
+        """What the bill charges for usage, in USD; None where it has no amounts of a model."""
+        return _sum(f.billed for f in self.findings)
 
     @property
-    def ours(self) -> Decimal:
-        """What the ledger says of the same days and models, in USD."""
-        return to_usd(sum(f.ours or 0 for f in self.findings))
+    def ours(self) -> Decimal | None:
+        """What the ledger says of the same days and models, in USD; None where it has calls
+        without a known price. `findings` have what is known of each model.
+        """
+        return _sum(f.ours for f in self.findings)
 
     @property
     def brief(self) -> tuple[str, ...]:
@@ -142,8 +154,8 @@ class Reconciliation(Table):
         return _BRIEF
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns, in their order."""
+    def kinds(self) -> Mapping[str, type]:
+        """The columns in their order, with their types."""
         return _COLUMNS
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -164,10 +176,29 @@ class Reconciliation(Table):
             if (f := known.get(r.model)) is not None and r.residual
         ]
 
+    def __bool__(self) -> bool:
+        """Always True, for without rows there may be an alarm: that of `drift`."""
+        return True
+
+    def __repr__(self) -> str:
+        models, hosts = [f.alarm for f in self.findings], [d.alarm for d in self.drift]
+        parts = [(sum(models), len(models), "models"), (sum(hosts), len(hosts), "reported costs")]
+        said = [f"{off} of {n} {what} off" for off, n, what in parts if n] or ["nothing compared"]
+        alarm = "alarm" if self.alarm else "no alarm"
+        return f"Reconciliation({alarm}: {', '.join(said)}; {len(self):,} rows)"
+
     def __str__(self) -> str:
         lines = [str(finding) for finding in self.findings]
         lines += [str(drift) for drift in self.drift]
+        if not lines:
+            bill = "no usage in the bill, and no calls in its days"
+            lines = ["no host has reported costs" if self.invoice is None else bill]
         return "\n".join([*lines, *self.notes])
+
+    def _repr_html_(self) -> str:
+        said = "".join(f"<li>{escape(line)}</li>" for line in str(self).splitlines())
+        head = f"<p>{'Alarm' if self.alarm else 'No alarm'}</p><ul>{said}</ul>"
+        return head + (Table._repr_html_(self) if len(self) else "")
 
 
 def _cents(pico: int, *, plus: bool = False) -> str:
@@ -194,3 +225,9 @@ def _pairs(billed: tuple[int, ...] | None, ours: tuple[int, ...]) -> Iterator[in
 
 def _usd(pico: int | None) -> Decimal | None:
     return None if pico is None else to_usd(pico)
+
+
+def _sum(amounts: Iterable[int | None]) -> Decimal | None:
+    """Pico-dollars in USD; a sum with an unknown part is unknown."""
+    found = list(amounts)
+    return None if None in found else to_usd(sum(amount or 0 for amount in found))

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
+from router.bills.figures import instant_or_day
 from router.bills.lines import Kind, Nature
 
 _QUOTED = "seen in programs that read real exports"
@@ -37,6 +39,7 @@ class Row(NamedTuple):
     currency: str = ""
     key: str = ""
     ident: str = ""
+    host: str = ""
 
 
 Cells: TypeAlias = Mapping[str, str]
@@ -57,6 +60,8 @@ class Shape:
     numbers: tuple[str, ...]
     money: str = ""
     """The column of amounts, where these are not worked out of prices."""
+    beside: tuple[str, ...] = ()
+    """Other columns that could have been meant."""
 
 
 _DEEPSEEK: dict[str, Kind] = {
@@ -85,7 +90,9 @@ _OPENAI: tuple[tuple[str, Kind], ...] = (
     (", input", "input"),
     (", output", "output"),
 )
-_UNITS = {"k": 1_000, "1k": 1_000, "thousand": 1_000, "m": 10**6, "1m": 10**6, "million": 10**6}
+_UNIT = re.compile(r"([\d,.]*)\s*(k|thousand|m|million|)\b")
+_LONGEST_DAY = timedelta(hours=25)
+_TIMES = {"": 1, "k": 1_000, "thousand": 1_000, "m": 10**6, "million": 10**6}
 
 
 def _deepseek_amount(cells: Cells, number: Number) -> Row:
@@ -118,7 +125,7 @@ def _openai(cells: Cells, number: Number) -> Row:
         if item.lower().endswith(ending):
             part = Part(kind, tokens=number("quantity"), amount=amount)
             return Row(when, item[: -len(ending)], (part,), currency)
-    nature: Nature = "usage" if not item or "," not in item else "other"
+    nature: Nature = "other" if item else "usage"  # tools and the like, or a sum of a day
     return Row(when, "", (Part("all", amount=amount, nature=nature),), currency)
 
 
@@ -190,15 +197,45 @@ def _focus(cells: Cells, number: Number) -> Row:
         if category in {"credit", "adjustment"}
         else "other"
     )
-    units = cells.get("consumedunit", "").lower().split()
-    unit = next((_UNITS[word] for word in units if word in _UNITS), 1)
-    quantity = number("consumedquantity")
-    counted = quantity is not None and any("token" in word for word in units)
-    tokens = quantity * unit if counted and quantity is not None else None
+    unit = cells.get("consumedunit", "").strip().lower()
+    worth = _unit_of(unit)
+    counted = "token" in unit or (worth > 1 and "token" in said.lower())
+    if nature == "usage" and not counted and "token" not in said.lower():
+        service = cells.get("servicecategory", "").strip().lower()
+        if service and "machine learning" not in service:
+            nature = "other"  # machines, storage: all of an account may be in one file
+    tokens = number("consumedquantity") if counted else None
+    if tokens is not None and worth > 1:
+        near = (tokens * worth).to_integral_value()  # quantities come out of floats there
+        tokens = near if abs(tokens * worth - near) * 1000 <= 1 else tokens * worth
     part = Part(_kind_in(said), tokens=tokens, amount=number("billedcost"), nature=nature)
     model = cells.get("x_model") or next(filter(None, words), "")
-    currency = cells.get("billingcurrency", "")
-    return Row(cells["chargeperiodstart"], model, (part,), currency)
+    currency, host = cells.get("billingcurrency", ""), cells.get("x_host", "").strip()
+    when = _middle(cells["chargeperiodstart"], cells.get("chargeperiodend", ""))
+    return Row(when, model, (part,), currency, host=host)
+
+
+def _middle(start: str, end: str) -> str:
+    """The middle of a period of at most a day: of a day that begins at 23:00 UTC, that day."""
+    try:
+        first, last = instant_or_day(start), instant_or_day(end)
+    except ValueError:
+        return start
+    if not (isinstance(first, datetime) and isinstance(last, datetime)):
+        return start
+    if (first.tzinfo is None) != (last.tzinfo is None):
+        return start
+    span = last - first
+    return (first + span / 2).isoformat() if timedelta() < span <= _LONGEST_DAY else start
+
+
+def _unit_of(unit: str) -> int:
+    """How many a unit such as "1K", "1000 Tokens" or "1M Tokens" is of."""
+    found = _UNIT.match(unit)
+    if found is None:
+        return 1
+    digits = re.sub(r"[,.]", "", found[1])
+    return max(1, int(digits[:10] or 1)) * _TIMES[found[2]]
 
 
 def _kind_in(said: str) -> Kind:

@@ -21,7 +21,7 @@ from router.budgets.windows import (
     zone_of,
 )
 from router.errors import InvalidBudgetError
-from router.money import MAX_PICO, format_usd, to_pico
+from router.money import MAX_PICO, exact_usd, to_pico
 
 Unit: TypeAlias = Literal["usd", "tokens", "requests"]
 """`usd` counts pico-dollars, `tokens` input and output together, `requests` calls charged."""
@@ -127,7 +127,7 @@ class Budget:
     def words(self) -> str:
         """Limits, window and scope in words: "1,000,000 tokens a day, team=search"."""
         amounts = " and ".join(
-            format_usd(limit)
+            exact_usd(limit)
             if unit == "usd"
             else f"{limit:,} {unit[: -1 if limit == 1 else None]}"
             for unit, limit in self.limits

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from router.budgets.budget import Budget, Unit
 from router.errors import BudgetExceededError, BudgetFrozenError
-from router.money import format_usd, to_usd
+from router.money import exact_usd, to_usd
 
 _ADVICE = "Nothing was sent. Lower max_tokens, allow a cheaper candidate, or raise the limit."
 
@@ -90,9 +90,9 @@ def left(hold: Hold, balance: Balance) -> int:
 
 
 def in_unit(amount: int, unit: Unit) -> str:
-    """An amount in words: "$0.002000", "1,200 tokens", "3 requests"."""
+    """An amount in words, exactly: "$0.002000", "1,200 tokens", "3 requests"."""
     if unit == "usd":
-        return format_usd(amount)
+        return exact_usd(amount)
     return f"{amount:,} {unit[:-1] if amount == 1 else unit}"
 
 
@@ -123,6 +123,7 @@ def exceeded(
             f"client.budgets.history() says by whom and why, client.budgets.unfreeze() ends it."
             f"{detail}",
             budget=hold.name,
+            account=hold.key,
             unit=hold.unit,
             resets_at=None,
             **figures,
@@ -133,6 +134,7 @@ def exceeded(
         f"the budget of {hold.name} has {rest} left, {what} {in_unit(needed, hold.unit)}"
         f"{until}. {advice}{detail}",
         budget=hold.name,
+        account=hold.key,
         unit=hold.unit,
         resets_at=hold.resets_at,
         **figures,

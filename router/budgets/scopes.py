@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from router.errors import InvalidBudgetError
 
 LONGEST_TAG = 256
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 CANDIDATE_SCOPES = frozenset(("model", "mode", "host", "candidate"))
 """Names in a scope that are not tags of the request but say who is called."""
 
@@ -39,13 +41,10 @@ def check_scope(scope: object) -> dict[str, str]:
 def is_tag(text: object) -> bool:
     """Whether a text may be a tag's name or value: what every ledger and a CSV file can hold.
 
-    Half of a surrogate pair is a str, too; a server's ledger takes no zero byte.
+    Half of a surrogate pair is a str, too; a server's ledger takes no zero byte; a terminal obeys
+    control characters, and overrides of direction show a text as another.
     """
-    return (
-        isinstance(text, str)
-        and len(text) <= LONGEST_TAG
-        and not any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in text)
-    )
+    return isinstance(text, str) and len(text) <= LONGEST_TAG and not _CONTROL.search(text)
 
 
 def matched(name: str, pattern: str, value: str) -> str | None:

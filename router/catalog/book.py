@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from router.catalog.caches import Cache
+from router.catalog.candidate import SELF_HOSTED
 from router.catalog.fleet_rows import FleetRow, UtilisationRow
 from router.catalog.load import Entry
 from router.catalog.rates import ExchangeRow, RateRow
@@ -75,7 +76,7 @@ def merge(entries: Sequence[Entry]) -> Book:
             raise entry.error(NO_HOLIDAYS.format(country=entry.row.country), "country")
     for entry in entries:
         if isinstance(entry.row, Rate):
-            _known(entry, "endpoint", entry.row.endpoint, book.endpoints)
+            _check_rated(entry, entry.row.endpoint, book)
             if entry.row.schedule:
                 _known(entry, "schedule", entry.row.schedule, book.schedules)
     _add_fleets(entries, book)
@@ -119,6 +120,13 @@ def _check_endpoint(entry: Entry, row: Endpoint, book: Book) -> None:
     ):
         if offered and not able:
             raise entry.error(f"expected false: the model {model.name} has no {ability}", ability)
+
+
+def _check_rated(entry: Entry, endpoint: str, book: Book) -> None:
+    """A price needs its endpoint, but at one's own server, which is asked later what it serves."""
+    host = book.hosts.get(endpoint.rpartition("@")[2])
+    if host is None or host.kind not in SELF_HOSTED:
+        _known(entry, "endpoint", endpoint, book.endpoints)
 
 
 def _known(entry: Entry, key: str, name: str, rows: Mapping[str, object]) -> None:

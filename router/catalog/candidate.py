@@ -13,6 +13,9 @@ from router.prompts.rule import CAUTIOUS, CacheRule
 if TYPE_CHECKING:
     from router.catalog.schema import Endpoint, Host, Model
 
+SELF_HOSTED = frozenset({"vllm", "sglang", "ollama", "llamacpp"})
+"""Kinds of hosts that are one's own servers, and are asked which models they serve."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:

@@ -28,6 +28,7 @@ from router.errors import RetiredModelError, UnknownHostError, UnknownModelError
 Kind = Literal["stale", "calendar", "retiring", "retired", "unpriced", "alias", "withdrawn"]
 
 
+_DAY = timedelta(days=1)
 _DATED = Rate | Exchange | FleetRow | UtilisationRow
 
 
@@ -42,11 +43,14 @@ class Finding:
     line: int | None = None
 
 
-def check(catalog: Catalog, at: datetime, *, days: int = 60) -> tuple[Finding, ...]:
+def check(
+    catalog: Catalog, at: datetime, *, days: int = 60, today: date | None = None
+) -> tuple[Finding, ...]:
     """Everything to look at, as of `at`; `days` is how long a check lasts, and how far to look
-    ahead. Rows that no longer count for anything are left alone.
+    ahead. Rows that no longer count for anything are left alone. `at` may be another time than
+    now: `today` says when that is.
 
-    - stale: checked more than `days` ago
+    - stale: checked more than `days` ago, or after `today`, which cannot be
     - calendar: a list of holidays that ends within `days`, or has ended
     - retiring, retired: an endpoint that ends within `days`; one that ended without a successor
     - unpriced: a live candidate whose price is not known
@@ -57,7 +61,7 @@ def check(catalog: Catalog, at: datetime, *, days: int = 60) -> tuple[Finding, .
     soon = now + timedelta(days=days)
     live = _Live(catalog, now)
     return (
-        *_stale(live, now.date() - timedelta(days=days)),
+        *_stale(live, now.date() - timedelta(days=days), today),
         *_calendars(live, now, soon),
         *_retirements(live, now, soon),
         *_unpriced(catalog, now),
@@ -130,10 +134,13 @@ def _finding(kind: Kind, entry: Entry, says: str) -> Finding:
     return Finding(kind, name, says, entry.file, entry.line)
 
 
-def _stale(live: _Live, since: date) -> Iterator[Finding]:
+def _stale(live: _Live, since: date, today: date | None) -> Iterator[Finding]:
     for entry in live.entries:
         checked, source = entry.row.checked, entry.row.source or "its source"
-        if checked is not None and checked < since:
+        if checked is not None and today is not None and checked > today + _DAY:  # of any zone
+            says = f"[[{entry.table}]] last checked on {checked}, a day that is yet to come"
+            yield _finding("stale", entry, f"{says}: compare with {source} and mend the date")
+        elif checked is not None and checked < since:
             says = f"[[{entry.table}]] last checked on {checked}: compare with {source}"
             yield _finding("stale", entry, says)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from router.catalog.candidate import Candidate
@@ -41,9 +42,12 @@ def live(candidate: Candidate, now: datetime) -> bool:
 
 
 def not_found(
-    name: str, matches: Sequence[Candidate], now: datetime, shelf: Named
+    name: str, matches: Sequence[Candidate], now: datetime, shelf: Named, *, priced: bool = False
 ) -> UnknownModelError | UnknownHostError:
-    """The error for a name that fits only these `matches`, none of them live."""
+    """The error for a name that fits only these `matches`, none of them live.
+
+    `priced` says that a price was asked for, so that a baseline may be what was meant.
+    """
     served = [c for c in matches if c.kind != "reference"]
     retired = [c for c in served if gone(c, now)]
     waiting = [c for c in served if not gone(c, now)]
@@ -68,13 +72,30 @@ def not_found(
     host = unknown_host(name, shelf.hosts)
     if host is not None:
         return no_host(host, shelf.hosts)
-    near = nearest(name, (*shelf.candidates, *(known for i in shelf.indexes for known in i)))
+    near = _near(name, _suggested(shelf, priced=priced))
     hint = f"; did you mean {', '.join(near)}?" if near else ""
     return UnknownModelError(
         f"expected a model, alias or candidate of the catalogue, got {name!r}{hint} "
         "(add your own with Catalog.overlay)",
         did_you_mean=near,
     )
+
+
+def _suggested(shelf: Named, *, priced: bool) -> tuple[str, ...]:
+    """All names, or those of what can be called: to a caller a mere price is no help."""
+    named = {name: (candidate,) for name, candidate in shelf.candidates.items()}
+    return tuple(
+        name
+        for index in (named, *shelf.indexes)
+        for name, found in index.items()
+        if priced or any(candidate.kind not in NEVER_LIVE for candidate in found)
+    )
+
+
+@lru_cache(maxsize=256)
+def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    # Looking for what is alike takes milliseconds, and a ledger may ask for one name many times.
+    return nearest(name, known)
 
 
 def _retired(

@@ -105,9 +105,9 @@ def aware(at: datetime) -> datetime:
     """`at` in UTC.
 
     Raises:
-        InvalidRequestError: without an offset.
+        InvalidRequestError: without an offset, or no instant.
     """
-    if at.tzinfo is None:
+    if not isinstance(at, datetime) or at.tzinfo is None:
         raise InvalidRequestError(
             f"expected an aware instant such as datetime(2026, 11, 21, tzinfo=UTC), got {at!r}",
             param="at",

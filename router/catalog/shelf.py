@@ -59,7 +59,7 @@ class Shelf:
                 return self.endpoints[names[0]]
             past += ended
         if not past:
-            raise not_found(name, [], now, self)
+            raise not_found(name, [], now, self, priced=True)
         return self.endpoints[past[0].endpoint]
 
     def _meanings(self, name: str, indexes: Sequence[_Index]) -> Iterator[_Meaning]:

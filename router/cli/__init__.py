@@ -18,6 +18,16 @@ class _Parser(argparse.ArgumentParser):
         super().error(re.sub(r"(//[^\s:]*):\S*@", r"\1:...@", message))
 
 
+class _Version(argparse.Action):
+    """Prints the version; it is read from the distribution's files only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"centroute {version('centroute')}")
+        parser.exit()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when it worked, 1 when it could not, 2 for a wrong command line."""
     from router.cli import (
@@ -43,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="centroute",
         description="Cost-aware routing and budgeting for large language models.",
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (
         demo_command,

@@ -40,8 +40,10 @@ def run(given: argparse.Namespace) -> int:
     """Show the findings; 1 with --strict if there are any."""
     out = Output(as_json=given.json)
     catalog = Catalog.default().overlay(*given.catalog)
-    at = given.at or utcnow()
-    found = [f for f in check(catalog, at, days=given.days) if f.kind not in given.skip]
+    now = utcnow()
+    at = given.at or now
+    found = check(catalog, at, days=given.days, today=now.date())
+    found = tuple(f for f in found if f.kind not in given.skip)
     if found:
         rows = [[f.kind, f.name, f.says, _where(f)] for f in found]
         out.table(f"To look at, as of {at:%Y-%m-%d}", ["kind", "what", "says", "where"], rows)

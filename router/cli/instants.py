@@ -46,6 +46,15 @@ def day(text: str) -> date:
     return found
 
 
+def when(text: str) -> date:
+    """A day, or an instant (UTC): the day of a zone that is named elsewhere, until it is known.
+
+    Raises:
+        argparse.ArgumentTypeError: neither, or not of the years 2000 to 2999.
+    """
+    return day(text) if len(text) == len("2026-11-01") else instant(text)
+
+
 def days(text: str) -> int:
     """A number of days from 0 to 36,500, a hundred years.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
@@ -11,6 +12,17 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_CODES = "\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_CONTROL = re.compile(f"[{_CODES}]")
+_IN_CELL = re.compile(f"[\t\n{_CODES}]")
+"""What a terminal obeys, reads backwards or cannot write; a cell has one line."""
+
+
+def printable(text: str) -> str:
+    """Text for a terminal: names come from requests and bills, and may hold commands of one.
+    These are shown as Python writes them; tabs and ends of lines stay.
+    """
+    return _CONTROL.sub(_escaped, text)
 
 
 class Output:
@@ -23,7 +35,7 @@ class Output:
     def line(self, text: str = "") -> None:
         """A line of text."""
         if not self.as_json:
-            print(text)
+            print(printable(text))
 
     def table(
         self,
@@ -36,7 +48,7 @@ class Output:
         """A table; numbers are set to the right, and so is any column named in `right`."""
         if self.as_json:
             return
-        cells = [[_text(value) for value in row] for row in rows]
+        cells = [[_IN_CELL.sub(_escaped, _text(value)) for value in row] for row in rows]
         to_right = [
             column in right or all(_numeric(row[i]) for row in cells)
             for i, column in enumerate(columns)
@@ -45,12 +57,13 @@ class Output:
             _plain(title, columns, cells, to_right)
             return
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(title=title, title_justify="left", title_style="bold")
         for column, numbers in zip(columns, to_right, strict=True):
             table.add_column(column, justify="right" if numbers else "left", overflow="fold")
         for row in cells:
-            table.add_row(*row)
+            table.add_row(*map(Text, row))  # of a text alone it would read [marks]
         self._console.print(table)
 
     def track(self, items: Sequence[T], what: str) -> Iterator[T]:
@@ -69,7 +82,8 @@ class Output:
     def data(self, value: Any) -> None:
         """The same as JSON, with amounts as exact decimal strings."""
         if self.as_json:
-            print(json.dumps(value, indent=2, default=_plain_value, ensure_ascii=False))
+            text = json.dumps(value, indent=2, default=_plain_value, ensure_ascii=False)
+            print(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +110,10 @@ def _plain(
             for cell, width, to_right in zip(row, widths, right, strict=True)
         )
         print("  " + "  ".join(cells).rstrip())
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,8 @@ from router._clock import utcnow
 from router.catalog import Catalog
 from router.cli.common import add_ledger, require_ledger, tag
 from router.cli.instants import day
-from router.cli.output import Output, add_json
+from router.cli.output import Output
+from router.cli.report_out import STDOUT, add_files, check_files, output, write, write_files
 from router.ledgers.open import default_ledger
 from router.money import to_usd
 
@@ -61,9 +62,8 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--catalog", action="append", default=[], metavar="FILE", help="your catalogue overlay"
     )
-    parser.add_argument("--csv", metavar="FILE", help="write the residuals by day and model")
     add_ledger(parser)
-    add_json(parser)
+    add_files(parser)
     parser.set_defaults(run=run)
 
 
@@ -71,7 +71,7 @@ def run(given: argparse.Namespace) -> int:
     """Reconcile; 2 where something differs beyond tolerance and doubt."""
     from router.bills import Tolerance, reconcile
 
-    out = Output(as_json=given.json)
+    check_files(given)
     require_ledger(given.ledger)
     reading = {
         "columns": dict(given.column) or None,
@@ -92,14 +92,17 @@ def run(given: argparse.Namespace) -> int:
         at=utcnow(),
         **(reading if given.invoice else {}),
     )
-    _show(out, found)
-    if given.csv:
-        out.line(f"written: {found.to_csv(given.csv)}")
-    out.data(_data(found))
+    if given.out == STDOUT:
+        write(found, given.out, given.format, given)
+    else:
+        out = output(given)
+        _show(out, found, table=given.format == "table")
+        write_files(out, found, given)
+        out.data(_data(found))
     return _ALARM if found.alarm else 0
 
 
-def _show(out: Output, found: Reconciliation) -> None:
+def _show(out: Output, found: Reconciliation, *, table: bool) -> None:
     bill = found.invoice
     if bill is not None:
         days = f"{bill.days[0]} to {bill.days[-1]}" if bill.days else "no days"
@@ -116,8 +119,9 @@ def _show(out: Output, found: Reconciliation) -> None:
             for f in found.findings
         ]
         columns = ["model", "billed", "ours", "difference", "in doubt", "cause"]
-        out.table("USD", columns, rows, right=columns[1:5])
-        out.line("")
+        if table:
+            out.table("USD", columns, rows, right=columns[1:5])
+            out.line("")
         for finding in found.findings:
             if finding.alarm:
                 out.line(str(finding))

@@ -9,16 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from router.cli.common import add_ledger, require_ledger
-from router.cli.instants import day, instant
-from router.cli.output import Output, add_json
-from router.cli.report_out import STDOUT, to_path
+from router.cli.instants import when
+from router.cli.output import Output
+from router.cli.report_out import (
+    FILES,
+    STDOUT,
+    add_files,
+    check_files,
+    output,
+    to_path,
+    write,
+    write_files,
+)
 from router.client import Client
 from router.errors import ConfigError
 from router.reports import Focus, Report, Table, verify
-from router.reports.locales import conventions
 
 _SHOWN = 12
 """Figures that fit a screen: those behind them are in files and JSON."""
+_FILES = (*FILES, "focus", "html")
 _KINDS = ("spend", "accuracy", "savings", "fleets")
 _UNLISTED = "calls billed by a price row that is not in this catalogue"
 
@@ -35,22 +44,9 @@ def add_to(commands: Any) -> None:
         help="day, hour, week, month, model, mode, host, candidate, policy, outcome, rates, "
         "source, tag, tag:NAME, tenant, team, feature, user; default day,model",
     )
-    parser.add_argument("--since", metavar="ISO", type=_when, help="from this day or instant on")
-    parser.add_argument("--until", metavar="ISO", type=_when, help="before this day or instant")
+    parser.add_argument("--since", metavar="ISO", type=when, help="from this day or instant on")
+    parser.add_argument("--until", metavar="ISO", type=when, help="before this day or instant")
     parser.add_argument("--tz", default="UTC", metavar="ZONE", help="zone of days and months")
-    parser.add_argument(
-        "--format", choices=("table", "csv", "parquet", "focus", "html", "json"), default="table"
-    )
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        help="write csv, parquet, focus or html here; - for standard output",
-    )
-    parser.add_argument("--csv", metavar="FILE", help="write CSV here, beside the table")
-    parser.add_argument("--locale", metavar="NAME", help="of the spreadsheet: de, en, fr, ...")
-    parser.add_argument(
-        "--checksum", action="store_true", help="write FILE.sha256 beside it, for sha256sum -c"
-    )
     parser.add_argument("--verify", metavar="FILE", help="only check FILE by its FILE.sha256")
     parser.add_argument(
         "--account", default="centroute", metavar="NAME", help="BillingAccountId of focus"
@@ -64,13 +60,13 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--budgets", metavar="FILE", help="budgets that the html page shows")
     add_ledger(parser)
-    add_json(parser)
+    add_files(parser, _FILES)
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
     """Report."""
-    out = Output(as_json=given.json or given.format == "json")
+    out = output(given)
     if given.verify:
         return _verified(out, given.verify)
     _check(given)
@@ -110,7 +106,7 @@ def _table(client: Client, given: argparse.Namespace, span: Mapping[str, Any]) -
 
 def _show(out: Output, table: Table, given: argparse.Namespace) -> None:
     if given.out == STDOUT:
-        _write(table, given.out, given.format, given)
+        write(table, given.out, given.format, given)
         return
     rows = list(table)
     columns = table.columns
@@ -129,16 +125,14 @@ def _show(out: Output, table: Table, given: argparse.Namespace) -> None:
             out.line(f"{_UNLISTED}: {table.unlisted}; --catalog FILE adds an overlay")
             data |= {"unlisted": table.unlisted}
         data |= {"total_usd": table.total, "unpriced": table.unpriced}
-    for path, kind in ((given.csv, "csv"), (given.out, given.format)):
-        if path:
-            out.line(f"written: {_write(table, path, kind, given)}")
+    write_files(out, table, given)
     out.data(data)
 
 
 def _focus(out: Output, focus: Focus, given: argparse.Namespace) -> int:
     # As the name says: a file that ends in .parquet and holds CSV is read by nothing.
     kind = "parquet" if given.out.lower().endswith(".parquet") else "csv"
-    written = _write(focus, given.out, kind, given)
+    written = write(focus, given.out, kind, given)
     notes = []
     if focus.unpriced:
         notes.append(
@@ -168,13 +162,6 @@ def _focus(out: Output, focus: Focus, given: argparse.Namespace) -> int:
     return 0
 
 
-def _write(table: Table, name: str, kind: str, given: argparse.Namespace) -> Path:
-    with to_path(name) as path:
-        if kind == "parquet":
-            return table.to_parquet(path, checksum=given.checksum)
-        return table.to_csv(path, given.locale, checksum=given.checksum)
-
-
 def _verified(out: Output, path: str) -> int:
     same = verify(path)
     out.line(f"{path}: {'OK' if same else 'FAILED: it is not the file that was written'}")
@@ -188,11 +175,6 @@ def _check(given: argparse.Namespace) -> None:
     Raises:
         ConfigError: says which options go together.
     """
-    files = given.format in {"csv", "parquet", "focus", "html"}
-    if files and not given.out:
-        raise ConfigError(f"--format {given.format}: expected --out FILE, got none")
-    if given.out and not files:
-        raise ConfigError(f"--out {given.out}: expected --format csv, parquet, focus or html")
     if given.format in {"focus", "html"}:
         if given.kind != "spend" or given.by:
             raise ConfigError(f"--format {given.format} has its own columns: drop --kind and --by")
@@ -202,25 +184,6 @@ def _check(given: argparse.Namespace) -> None:
         raise ConfigError(f"--kind {given.kind} has its own rows: drop --by")
     if given.budgets and given.format != "html":
         raise ConfigError("--budgets goes with --format html")
-    _check_stdout(given)
     if given.format == "focus" and given.locale:
         raise ConfigError("--format focus: the specification has decimal points; drop --locale")
-    sheet = given.csv or given.format == "csv"
-    if given.locale and not sheet:
-        raise ConfigError("--locale goes with --csv or --format csv")
-    if given.locale:
-        conventions(given.locale)
-    if given.checksum and not (given.csv or files):
-        raise ConfigError("--checksum goes with a file: csv, parquet, focus or html")
-
-
-def _check_stdout(given: argparse.Namespace) -> None:
-    if given.csv == STDOUT:
-        raise ConfigError("--csv -: the table is there; expected --format csv --out -")
-    if given.out == STDOUT and (given.checksum or given.csv or given.json):
-        raise ConfigError("--out -: drop --checksum, --csv and --json")
-
-
-def _when(text: str) -> Any:
-    # A day is one of --tz, an instant without an offset is in UTC, as everywhere in this command.
-    return day(text) if len(text) == len("2026-11-01") else instant(text)
+    check_files(given, _FILES)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from router._clock import utcnow
 from router.catalog import Catalog
 from router.cli.common import add_ledger, require_ledger
-from router.cli.instants import instant
-from router.cli.output import Output, add_json
+from router.cli.instants import instant, when
+from router.cli.output import Output
+from router.cli.report_out import STDOUT, add_files, check_files, output, write, write_files
 from router.errors import ConfigError, RouterError
 from router.ledgers.open import default_ledger
 from router.money import to_usd
 
 if TYPE_CHECKING:
-    from router.bills.reprice import Group
+    from router.bills.repriced import Group, Repriced
 
 
 def add_to(commands: Any) -> None:
@@ -30,14 +32,14 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--host", metavar="HOST", help="the same models at this host")
     parser.add_argument("--candidate", metavar="NAME", help="all by this candidate")
     parser.add_argument("--by", default="model", metavar="COLUMNS", help="model, host, day, ...")
-    parser.add_argument("--since", type=instant, metavar="ISO", help="from this instant on")
-    parser.add_argument("--until", type=instant, metavar="ISO", help="before this instant")
+    parser.add_argument("--since", type=when, metavar="ISO", help="from this day or instant on")
+    parser.add_argument("--until", type=when, metavar="ISO", help="before this day or instant")
+    parser.add_argument("--tz", default="UTC", metavar="ZONE", help="zone of days and months")
     parser.add_argument(
         "--catalog", action="append", default=[], metavar="FILE", help="your catalogue overlay"
     )
-    parser.add_argument("--csv", metavar="FILE", help="write a line for each call")
     add_ledger(parser)
-    add_json(parser)
+    add_files(parser)
     parser.set_defaults(run=run)
 
 
@@ -47,9 +49,12 @@ def run(given: argparse.Namespace) -> int:
 
     if given.at is not None and given.later is not None:
         raise ConfigError("expected --at or --later, got both")
+    by = [column.strip() for column in given.by.split(",") if column.strip()]
+    if not by:
+        raise ConfigError("--by: expected columns such as model,day; got none")
+    check_files(given)
     catalog = Catalog.default().overlay(*given.catalog)
     _known(catalog, given.candidate, given.host)
-    out = Output(as_json=given.json)
     require_ledger(given.ledger)
     repriced = reprice(
         given.ledger or default_ledger(os.environ),
@@ -60,28 +65,48 @@ def run(given: argparse.Namespace) -> int:
         host=given.host,
         since=given.since,
         until=given.until,
+        tz=given.tz,
     )
-    by = [column.strip() for column in given.by.split(",") if column.strip()]
     groups = repriced.by(*by)
-    total = repriced.total
-    columns = [*by, "requests", "was USD", "would be USD", "difference", "unpriced", "they cost"]
-    rows = [[*group.group, *_figures(group)] for group in groups]
-    rows.append(["total", *[""] * (len(by) - 1), *_figures(total)])
-    out.table("Repriced", columns, rows, right=columns[len(by) :])
-    for group in repriced.by("why"):
+    if given.out == STDOUT:
+        write(repriced, given.out, given.format, given)
+    else:
+        _show(output(given), repriced, groups, by, given)
+    return 0
+
+
+def _show(
+    out: Output,
+    repriced: Repriced,
+    groups: Sequence[Group],
+    by: Sequence[str],
+    given: argparse.Namespace,
+) -> None:
+    total, whys = repriced.total, [group for group in repriced.by("why") if group.group[0]]
+    if given.format == "table":
+        figures = ["requests", "was USD", "would be USD", "difference", "unpriced", "they cost"]
+        rows = [[*group.group, *_figures(group)] for group in groups]
+        rows.append(["total", *[""] * (len(by) - 1), *_figures(total)])
+        out.table("Repriced", [*by, *figures], rows, right=figures)
+    else:
+        out.line(f"total: {total}")
+    for group in whys:
+        left = "" if group.left_out is None else f", which cost {to_usd(group.left_out):f} USD"
         if group.unpriced:
-            out.line(f"not priced, {group.unpriced}: {group.group[0]}")
+            out.line(f"not priced, {group.unpriced}{left}: {group.group[0]}")
+        else:
+            out.line(f"note on {group.requests}: {group.group[0]}")
     if repriced.held:
         out.line(f"of no call, and left out: {to_usd(repriced.held):f} USD")
-    if given.csv:
-        out.line(f"written: {repriced.to_csv(given.csv)}")
+    write_files(out, repriced, given)
     out.data(
         {
             "groups": [dict(zip(by, group.group, strict=True)) | _data(group) for group in groups],
             "total": _data(total),
+            "whys": [{"why": group.group[0]} | _data(group) for group in whys],
+            "held_usd": to_usd(repriced.held),
         }
     )
-    return 0
 
 
 def _known(catalog: Catalog, candidate: str | None, host: str | None) -> None:
@@ -101,23 +126,23 @@ def _known(catalog: Catalog, candidate: str | None, host: str | None) -> None:
 
 
 def _figures(group: Group) -> list[Any]:
-    dollars = (group.old, group.new, group.difference)
+    dollars = [group.old, group.new, group.difference]
     return [
         group.requests,
-        *(f"{to_usd(pico):.6f}" for pico in dollars),
+        *(f"{to_usd(pico):.6f}" if group.compared else "unknown" for pico in dollars),
         group.unpriced,
-        f"{to_usd(group.left_out):.6f}",
+        "unknown" if group.left_out is None else f"{to_usd(group.left_out):.6f}",
     ]
 
 
 def _data(group: Group) -> dict[str, Any]:
     return {
         "requests": group.requests,
-        "old_usd": to_usd(group.old),
-        "new_usd": to_usd(group.new),
-        "difference_usd": to_usd(group.difference),
+        "old_usd": to_usd(group.old) if group.compared else None,
+        "new_usd": to_usd(group.new) if group.compared else None,
+        "difference_usd": to_usd(group.difference) if group.compared else None,
         "unpriced": group.unpriced,
-        "unpriced_old_usd": to_usd(group.left_out),
+        "unpriced_old_usd": None if group.left_out is None else to_usd(group.left_out),
     }
 
 

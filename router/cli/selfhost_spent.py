@@ -24,19 +24,21 @@ _MONTH = timedelta(days=30)
 
 
 def spent(out: Output, given: argparse.Namespace, catalog: Catalog, now: datetime) -> int:
-    """The rent of each fleet over a span, and what the ledger's calls took of it.
+    """The rent of each fleet over a span until now, and what the ledger's calls took of it.
 
     Raises:
-        ConfigError: the catalogue has no such fleet.
+        ConfigError: the catalogue has no such fleet, or the span is yet to come.
     """
     from router.selfhost import fleets_costs
 
     until = given.until or now
     since = given.since or until - _MONTH
+    if since >= now:
+        raise ConfigError(f"--since: expected a time before now, got {since:%Y-%m-%d %H:%M} UTC")
     require_ledger(given.ledger)
     with closing(open_store(given.ledger or default_ledger(os.environ))) as ledger:
         entries = ledger.entries(since=since, until=until)
-        every = fleets_costs(entries, catalog, since, until)
+        every = fleets_costs(entries, catalog, since, until, now)
     costs = [c for c in every if not given.model or given.model in c.endpoint]
     if not costs:
         known = ", ".join(c.endpoint for c in every) or "none"
@@ -55,7 +57,8 @@ def spent(out: Output, given: argparse.Namespace, catalog: Catalog, now: datetim
         for c in costs
     ]
     columns = ["endpoint", "requests", "tokens", "in use", "rent", "idle", "marginal", "charged"]
-    out.table(f"USD, {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC", columns, shown)
+    span = f"{since:%Y-%m-%d %H:%M} to {min(until, now):%Y-%m-%d %H:%M} UTC"
+    out.table(f"USD, {span}", columns, shown)
     out.data([_costs_data(c) for c in costs])
     return 0
 

@@ -55,8 +55,9 @@ def run_names(given: argparse.Namespace) -> int:
 
 def metrics() -> list[tuple[Instrument, str]]:
     """Every metric with the generation that emits it: "both", "v1.41", ..."""
-    ours = (*names.OURS, *names.FLEETS, *names.POOLS.values(), *names.BUDGETS.values())
-    found = [(one, _BOTH) for one in ours]
+    gauges = (names.POOLS, names.BUDGETS, names.LEDGERS)
+    read = (one for group in gauges for one in group.values())
+    found = [(one, _BOTH) for one in (*names.OURS, *names.FLEETS, *read)]
     for generation in (names.WIDELY, names.NEWEST):
         found += [(one, generation.name) for one in generation.instruments]
     return found

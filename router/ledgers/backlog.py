@@ -1,19 +1,21 @@
-"""Calls that the ledger's store has not taken yet, and how they get there in the end."""
+"""What the ledger's store has not taken yet, and how it gets there in the end."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 from router.errors import LedgerError
-from router.ledgers.entries import Reservation, Settlement
+from router.ledgers.entries import Grade, Reservation, Settlement
 from router.ledgers.failing import is_outage
+from router.ledgers.late_grades import LateGrades, Which
 from router.ledgers.ledger import Ledger
+from router.ledgers.notices import Action, Notices
 from router.ledgers.slabs import softened
 from router.ledgers.unposted import Unposted, find_unposted, read_unposted, write_unposted
 from router.money import format_usd
@@ -21,6 +23,8 @@ from router.money import format_usd
 _log = logging.getLogger("router")
 _AT_ONCE = 64
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_LOST: Action = "lost"
+_FILED: Action = "filed"
 
 
 class Backlog:
@@ -32,14 +36,22 @@ class Backlog:
     """
 
     def __init__(
-        self, ledger: Ledger, stem: str, monotonic: Callable[[], float], *, quiet: bool
+        self,
+        ledger: Ledger,
+        stem: str,
+        monotonic: Callable[[], float],
+        notices: Notices,
+        grades: LateGrades,
+        *,
+        quiet: bool,
     ) -> None:
+        self._notices, self._grades = notices, grades
         self._ledger, self._stem, self._monotonic, self._quiet = ledger, stem, monotonic, quiet
         self._lock = threading.Lock()  # never held over a call of the ledger
         self._posting = threading.Lock()
         self._late: OrderedDict[str, Unposted] = OrderedDict()
         self._refused: set[str] = set()
-        self._files: dict[Path, set[str]] = {}
+        self._files: dict[Path, tuple[set[str], set[Which]]] = {}
         self._found = not stem
         self._written: set[str] = set()
         self._failures, self._again = 0, float("-inf")
@@ -55,6 +67,14 @@ class Backlog:
     def get(self, reservation_id: str) -> Unposted | None:
         """The call, if it is to be posted."""
         return self._late.get(reservation_id)
+
+    def waiting(self) -> tuple[int, int]:
+        """Calls that the store does not have, and what they cost (pico-dollars): of one that is
+        under way, what it was to set aside.
+        """
+        with self._lock:
+            lost = _missing(self._late.values())
+        return len(lost), sum(map(_cost, lost))
 
     def keep(self, reservation: Reservation, settlement: Settlement | None) -> None:
         """Remember how a call ended, or that it was admitted without a reservation (None)."""
@@ -83,7 +103,7 @@ class Backlog:
 
     def answered(self) -> None:
         """The store answered."""
-        if self._failures and not self._due:
+        if self._failures and not self._all_due:
             with self._lock:
                 if self._failures and not self._quiet:
                     has = "some calls are refused" if self._refused else "has every call"
@@ -94,7 +114,7 @@ class Backlog:
         """Post some of it, unless another thread does or the store is not to be asked yet."""
         if not self._found:
             self._find()
-        if not self._due or self.down or not self._posting.acquire(blocking=False):
+        if not self._all_due or self.down or not self._posting.acquire(blocking=False):
             return
         try:
             with self._lock:
@@ -103,6 +123,8 @@ class Backlog:
             for rid, call in batch:
                 if not self._post(rid, call):
                     return
+            if not self._due and not self._post_grades(most):
+                return
             self._clear_files()
             self.answered()
         finally:
@@ -115,33 +137,37 @@ class Backlog:
             LedgerError: it could not be posted: how many calls, of how many dollars, and where.
         """
         self._again = float("-inf")
-        while before := self._due:
+        while before := self._all_due:
             self.post_some(before)
-            if self._due >= before:
+            if self._all_due >= before:
                 break
         with self._lock:
             left = [c for rid, c in self._late.items() if rid not in self._written]
-            # That nothing came of a call is worth a line in the file, but no alarm.
-            lost = [c for c in left if c.settlement is None or not c.settlement.released]
-            pico, refused = sum(map(_cost, lost)), self._due == 0
-            where = "they are lost when this process ends"
-            if left and self._stem:
+            lost = _missing(left)
+            grades, refused = self._grades.unfiled(), self._all_due == 0
+            where, action = "they are lost when this process ends", _LOST
+            if (left or grades) and self._stem:
                 with suppress(OSError):
-                    path = write_unposted(self._stem, left)
-                    where = f"they are in {path}, which the next process posts"
+                    path = write_unposted(self._stem, (*left, *grades))
+                    where, action = f"they are in {path}, which the next process posts", _FILED
                     for call in left:
                         self._leave(call)
-        if not lost:
-            return
-        why = "refuses them" if refused else "does not answer"
-        raise LedgerError(
-            f"{len(lost):,} calls of {format_usd(pico)} are not in the ledger, whose store "
-            f"{why}; {where}"
-        )
+                    self._grades.leave(grades)
+        if lost:
+            self._notices.failed("close", action, len(lost))
+        if lost or grades:
+            why = "refuses them" if refused else "does not answer"
+            raise LedgerError(
+                f"{_told(lost, grades)} are not in the ledger, whose store {why}; {where}"
+            )
 
     @property
     def _due(self) -> int:
         return len(self._late) - len(self._refused)
+
+    @property
+    def _all_due(self) -> int:
+        return self._due + self._grades.due
 
     def _forget(self, rid: str) -> None:
         self._late.pop(rid, None)
@@ -177,6 +203,15 @@ class Backlog:
                 self._forget(rid)
         return True
 
+    def _post_grades(self, most: int) -> bool:
+        """Post grades, when all calls are there that they may be of; whether the store answers."""
+        try:
+            self._grades.post(most)
+        except Exception as error:  # noqa: BLE001 - an outage, however it is told
+            self.failed(error)
+            return False
+        return True
+
     def _refuse(self, rid: str, call: Unposted, error: Exception) -> None:
         _log.error("call %s of %s is not in the ledger: %s", rid, format_usd(_cost(call)), error)
         with self._lock:
@@ -185,26 +220,43 @@ class Backlog:
                 self._forget(rid)
             elif known is not None:
                 self._refused.add(rid)
+            refused = rid in self._refused
+        if refused:
+            self._notices.failed("post", "rejected")
 
     def _find(self) -> None:
         self._found = True
         for path in find_unposted(self._stem):
             try:
-                calls = list(read_unposted(path))
+                lines = list(read_unposted(path))
             except LedgerError as error:
                 _log.error("%s", error)
                 continue
+            calls = {x.reservation.id: x for x in lines if isinstance(x, Unposted)}
+            grades = self._grades.found([x for x in lines if isinstance(x, Grade)])
             with self._lock:
-                self._files[path] = {call.reservation.id for call in calls}
-                self._written |= self._files[path]
-                for call in calls:
-                    self._late.setdefault(call.reservation.id, call)
+                self._files[path] = set(calls), grades
+                self._written |= calls.keys()
+                for rid, call in calls.items():
+                    self._late.setdefault(rid, call)
 
     def _clear_files(self) -> None:
-        for path in [p for p, ids in self._files.items() if not ids & self._late.keys()]:
+        for path, (calls, grades) in list(self._files.items()):
+            if calls & self._late.keys() or grades & self._grades.which():
+                continue
             with suppress(OSError):
                 path.unlink(missing_ok=True)
             del self._files[path]
+
+
+def _missing(calls: Iterable[Unposted]) -> list[Unposted]:
+    """Without those that came to nothing: they are worth a line in the file, but no alarm."""
+    return [c for c in calls if c.settlement is None or not c.settlement.released]
+
+
+def _told(calls: Collection[Unposted], grades: Collection[Grade]) -> str:
+    said = f"{len(calls):,} calls of {format_usd(sum(map(_cost, calls)))}"
+    return " and ".join([said] * bool(calls) + [f"{len(grades):,} grades"] * bool(grades))
 
 
 def _cost(call: Unposted) -> int:

@@ -22,6 +22,7 @@ from router.ledgers._lease.till import Takes, charged
 from router.ledgers._lease.turn import MOST_ROWS, Aim
 from router.ledgers.entries import Adjustment, Entry, Grade, Reservation, Settlement
 from router.ledgers.ledger import SlabLedger
+from router.ledgers.notices import Notices
 from router.types import Cost, Usage
 
 _log = logging.getLogger("router")
@@ -60,7 +61,8 @@ class LeasedLedger:
         background: bool = True,
     ) -> None:
         self.store, self._background = store, background
-        self._desk_for = store, seconds, timedelta(seconds=ttl), now, monotonic
+        self.notices = Notices()
+        self._desk_for = store, seconds, timedelta(seconds=ttl), now, monotonic, self.notices
         self.forget()
         keep(self)
 
@@ -221,6 +223,13 @@ class LeasedLedger:
     def warned(self, key: str, window_start: datetime, share: float) -> bool:
         """Whether this caller is the first to warn of this share; see `Ledger.warned`."""
         return self.store.warned(key, window_start, share)
+
+    def waiting(self) -> tuple[int, int]:
+        """Calls that ended and that the store does not take, and what they cost (pico-dollars).
+
+        None while it answers: those since the last beat come with the next.
+        """
+        return self._desk.waiting()
 
     def flush(self) -> None:
         """Write what ended here to the store.

@@ -19,6 +19,8 @@ from router.ledgers.entries import Adjustment, Entry, Grade, Reservation, Settle
 from router.ledgers.failing import is_outage, store_failure
 from router.ledgers.late_grades import LateGrades
 from router.ledgers.ledger import Ledger
+from router.ledgers.notices import Notices
+from router.ledgers.unposted import beside
 from router.types import Cost, Usage
 
 _REMEMBERED = 4096
@@ -32,8 +34,8 @@ class Outage:
     there the ledger is a `LeasedLedger`, which needs no store while its slabs last), or the call
     is admitted without one (`"allow"`: no limit holds during an outage), up to `most` calls that
     are not in the ledger. A settlement that fails is kept in all modes, since its call is paid
-    for; `close` writes what is left to a file `<unposted>.unposted-....jsonl`, which the next
-    process posts. `unposted` is the ledger's own path where it has one.
+    for, and so is a grade; `close` writes what is left to a file `<unposted>.unposted-....jsonl`,
+    which the next process posts. `unposted` is the ledger's own path where it has one.
 
     Whether the store failed says `router.ledgers.failing`: a LedgerError of `store_failure`, or
     one raised from an OSError. Any other is an answer, such as to a row that the store cannot
@@ -51,17 +53,18 @@ class Outage:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ledger, self._mode, self._most, self._monotonic = ledger, mode, most, monotonic
-        self._owns = owns
-        self._stem = _beside(ledger) if unposted is None else str(unposted)
+        self._owns, self.notices = owns, Notices()
+        self._stem = beside(ledger) if unposted is None else str(unposted)
         self.forget()
         keep(self)
 
     def forget(self) -> None:
         """Drop what is not posted: in a forked child it is the parent's."""
         local = self._mode == "local-lease"
-        self._backlog = Backlog(self.ledger, self._stem, self._monotonic, quiet=local)
-        self._lock = threading.Lock()
         self._late = LateGrades(self.ledger, self._most)
+        told = self._monotonic, self.notices, self._late
+        self._backlog = Backlog(self.ledger, self._stem, *told, quiet=local)
+        self._lock = threading.Lock()
         self._open: OrderedDict[str, Reservation] = OrderedDict()
         self._told: OrderedDict[tuple[str, datetime], Balance] = OrderedDict()
 
@@ -69,6 +72,10 @@ class Outage:
     def unposted(self) -> int:
         """Calls that the store does not have yet."""
         return len(self._backlog)
+
+    def waiting(self) -> tuple[int, int]:
+        """Calls that came to something and are in no ledger yet, and their cost (pico-dollars)."""
+        return self._backlog.waiting()
 
     def reserve(self, reservation: Reservation) -> None:
         """Set money aside, or admit the call without; see `Ledger.reserve`."""
@@ -94,6 +101,7 @@ class Outage:
                     "answer: no more are admitted"
                 ) from error
             self._backlog.keep(reservation, None)
+            self.notices.failed("reserve", "admitted")
         else:
             self._backlog.drop(reservation.id)
             self._backlog.answered()
@@ -182,6 +190,7 @@ class Outage:
                 last = [self._told.get((hold.key, hold.window_start)) for hold in holds]
             if self._mode != "allow" and None in last:
                 raise
+            self.notices.failed("balances", "remembered")
             return [balance or Balance() for balance in last]
         self._backlog.answered()
         with self._lock:
@@ -215,20 +224,22 @@ class Outage:
         return self.ledger.adjustments(since=since, until=until)
 
     def grade(self, grades: Iterable[Grade]) -> int:
-        """Keep grades, now or when the store answers, and then as new; see `Ledger.grade`."""
+        """Keep grades, now or, up to `most`, when the store answers; see `Ledger.grade`."""
         found = tuple(grades)
         self._backlog.post_some()
-        try:
-            self._late.post()
-            return self.ledger.grade(found)
-        except UnknownRequestError:
-            if not self._backlog:  # else it may be of a call that the store does not have yet
-                raise
-        except LedgerError as error:
-            if not is_outage(error):
-                raise
-        self._late.keep(found)
-        return len(found)
+        if not (self._waits or self._late.due):  # else they come after those given before
+            try:
+                return self.ledger.grade(found)
+            except UnknownRequestError:
+                if not self._backlog:  # else it may be of a call that the store does not have yet
+                    raise
+            except LedgerError as error:
+                if not is_outage(error):
+                    raise
+                self._backlog.failed(error)
+        new = self._late.keep(found)
+        self.notices.failed("grade", "kept")
+        return new
 
     def decisions(
         self, *, since: datetime | None = None, until: datetime | None = None
@@ -240,6 +251,7 @@ class Outage:
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Grade]:
         """Grades with since <= at < until, in the order in which they were given."""
+        self._backlog.post_some()
         return self.ledger.grades(since=since, until=until)
 
     def warned(self, key: str, window_start: datetime, share: float) -> bool:
@@ -250,17 +262,17 @@ class Outage:
             if not is_outage(error):
                 raise
             self._backlog.failed(error)
+            self.notices.failed("warn", "skipped")
             return False
 
     def close(self) -> None:
         """Post what is left, or write it to a file, and close the ledger if it `owns` that.
 
         Raises:
-            LedgerError: calls are not in the ledger: how many, of how many dollars, and where.
+            LedgerError: calls or grades are not in the ledger: how many, for how much, and where.
         """
         try:
             self._backlog.close()
-            self._late.post()
         finally:
             if self._owns:
                 self.ledger.close()
@@ -274,6 +286,7 @@ class Outage:
         if not self._waits:
             self._backlog.failed(error)
         self._backlog.keep(reservation, settlement)
+        self.notices.failed("release" if settlement.released else "settle", "kept")
         with self._lock:
             self._open.pop(reservation.id, None)
 
@@ -285,10 +298,3 @@ class Outage:
 
 def _nothing(at: datetime, outcome: str) -> Settlement:
     return Settlement(at=at, usage=Usage(), cost=Cost(pico=0), outcome=outcome, released=True)
-
-
-def _beside(ledger: Ledger) -> str:
-    """The path of the ledger's file, "" for one that has none."""
-    store = getattr(ledger, "store", ledger)
-    path = str(getattr(store, "path", ""))  # a server's ledger has a place instead
-    return "" if path in {"", ":memory:"} else str(Path(path).expanduser())

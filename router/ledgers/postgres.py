@@ -22,24 +22,24 @@ from router.budgets.holds import Balance, Hold
 from router.errors import ConfigError, CorruptLedgerError, RouterError
 from router.ledgers import books
 from router.ledgers import slabs as slab_rules
+from router.ledgers._postgres.books import NotPreparedError, PostgresBooks
+from router.ledgers._postgres.load import Session, begin, look
+from router.ledgers._postgres.needs import Memory, Needs, Task
+from router.ledgers._postgres.reading import Reading
+from router.ledgers._postgres.statements import statements
 from router.ledgers._sqlite.rows import micros
 from router.ledgers.combine import Combiner, Operation
 from router.ledgers.entries import Adjustment, Entry, Grade, Reservation, Settlement
 from router.ledgers.failing import store_failure
+from router.ledgers.notices import Notices
 
-try:
-    from router.ledgers._postgres.books import NotPreparedError, PostgresBooks
+try:  # where psycopg is missing, the name can still be imported: `from router import *`
     from router.ledgers._postgres.connect import Link, Server
-    from router.ledgers._postgres.load import Session, begin, look
-    from router.ledgers._postgres.needs import Memory, Needs, Task
     from router.ledgers._postgres.patience import CLASHES, OUTAGES, Patience
-    from router.ledgers._postgres.reading import Reading
-    from router.ledgers._postgres.statements import statements
 except ImportError as error:
-    raise ConfigError(
-        "a ledger in PostgreSQL needs psycopg, which cannot be imported here. Install it: "
-        "pip install 'centroute[postgres]'"
-    ) from error
+    _missing: ImportError | None = error
+else:
+    _missing = None
 
 T = TypeVar("T")
 
@@ -62,8 +62,13 @@ class PostgresLedger(Reading):
     """
 
     def __init__(self, conninfo: str, *, schema: str = "centroute", timeout: float = 30.0) -> None:
+        if _missing is not None:
+            raise ConfigError(
+                "a ledger in PostgreSQL needs psycopg, which cannot be imported here. Install it: "
+                "pip install 'centroute[postgres]'"
+            ) from _missing
         server = Server(conninfo, schema)
-        self.place = server.place
+        self.place, self.notices = server.place, Notices()
         self._texts = statements(schema)
         self._patience = Patience(timeout, server.place)
         # Two connections: to read never has to wait for a commit.
@@ -266,6 +271,7 @@ class PostgresLedger(Reading):
                 else:
                     if changed:
                         self._memory.learn(rows.locked, rows.opened, rows.ended)
+                        self.notices.late(rows.late)
                     return results
         raise store_failure(f"ledger {self.place}: its rows change faster than they can be locked")
 

@@ -28,6 +28,7 @@ from router.ledgers._sqlite.reading import Reading
 from router.ledgers._sqlite.rows import WRONG_ACCOUNTS
 from router.ledgers.combine import Combiner, Operation
 from router.ledgers.entries import Adjustment, Entry, Grade, Reservation, Settlement
+from router.ledgers.notices import Notices
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ class SQLiteLedger(Reading):
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = str(path)
+        self.path, self.notices = str(path), Notices()
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         # Readers need not wait for a commit; one in memory has no second connection.
@@ -219,6 +220,7 @@ class SQLiteLedger(Reading):
                     db.execute("ROLLBACK")
                 raise
             rows.committed()
+        self.notices.late(rows.late)
         return results
 
     def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:

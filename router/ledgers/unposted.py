@@ -1,4 +1,4 @@
-"""Calls that a store has not taken yet, as files: what a process leaves when it must end."""
+"""What a store has not taken yet, calls and grades, as files: left by a process that must end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from router.budgets.holds import Hold
 from router.errors import LedgerError
-from router.ledgers.entries import Record, Reservation, Settlement
+from router.ledgers.entries import Grade, Record, Reservation, Settlement
 from router.types import Cost, Usage
 
 
@@ -24,8 +24,8 @@ class Unposted:
     settlement: Settlement | None
 
 
-def write_unposted(stem: str, calls: Iterable[Unposted]) -> Path:
-    """Write calls to a new file beside a ledger, a JSON line each; nobody has read or changed it.
+def write_unposted(stem: str, lines: Iterable[Unposted | Grade]) -> Path:
+    """Write them to a new file beside a ledger, a JSON line each; nobody has read or changed it.
 
     Raises:
         OSError: the directory cannot be written.
@@ -34,12 +34,20 @@ def write_unposted(stem: str, calls: Iterable[Unposted]) -> Path:
     hidden = path.with_suffix(".part")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     with os.fdopen(os.open(hidden, flags, 0o600), "w", encoding="utf-8") as file:
-        for call in calls:
-            file.write(json.dumps(asdict(call), default=_plain) + "\n")
+        for line in lines:
+            row = {"grade": asdict(line)} if isinstance(line, Grade) else asdict(line)
+            file.write(json.dumps(row, default=_plain) + "\n")
         file.flush()
         os.fsync(file.fileno())
     hidden.rename(path)  # a reader finds all of it, or nothing
     return path
+
+
+def beside(ledger: object) -> str:
+    """The path of the ledger's file, beside which calls are left; "" for one that has none."""
+    store = getattr(ledger, "store", ledger)
+    path = str(getattr(store, "path", ""))  # a server's ledger has a place instead
+    return "" if path in {"", ":memory:"} else str(Path(path).expanduser())
 
 
 def find_unposted(stem: str) -> list[Path]:
@@ -52,15 +60,18 @@ def find_unposted(stem: str) -> list[Path]:
     )
 
 
-def read_unposted(path: Path) -> Iterator[Unposted]:
-    """The calls of such a file.
+def read_unposted(path: Path) -> Iterator[Unposted | Grade]:
+    """The calls and grades of such a file.
 
     Raises:
-        LedgerError: it cannot be read, or a line is no such call; the file is left as it is.
+        LedgerError: it cannot be read, or a line is neither; the file is left as it is.
     """
     try:
         for line in path.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
+            if "grade" in row:
+                yield _grade(row["grade"])
+                continue
             settlement = row["settlement"]
             yield Unposted(
                 _reservation(row["reservation"]),
@@ -68,7 +79,7 @@ def read_unposted(path: Path) -> Iterator[Unposted]:
             )
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise LedgerError(
-            f"{path}: its calls cannot be read ({error}); they are not in the ledger. Repair the "
+            f"{path}: its lines cannot be read ({error}); they are not in the ledger. Repair the "
             "file or move it away"
         ) from error
 
@@ -77,6 +88,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def _grade(row: dict[str, Any]) -> Grade:
+    return Grade(**{**row, "at": datetime.fromisoformat(row["at"])})
 
 
 def _reservation(row: dict[str, Any]) -> Reservation:

@@ -37,6 +37,9 @@ _SCHEMAS = frozenset({"$defs", "definitions", "dependentSchemas"})
 _PLAIN = frozenset({"const", "default", "enum", "example", "examples", "required"})
 """Keywords that hold values, not schemas: there `properties` is a key like any other."""
 _json = json.JSONEncoder(allow_nan=False).encode
+_sorted_json = json.JSONEncoder(
+    allow_nan=False, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,26 @@ def arrange(
 def canonical(value: Any) -> str:
     """JSON text with sorted keys and no spare bytes: equal values have equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def sent_text(
+    messages: Sequence[Mapping[str, Any]],
+    tools: Sequence[Mapping[str, Any]],
+    response_format: Mapping[str, Any] | None,
+) -> str:
+    """JSON text of all that is sent, keys sorted.
+
+    Raises:
+        InvalidRequestError: which message holds what JSON cannot express.
+    """
+    try:
+        return _sorted_json([list(messages), list(tools), response_format])
+    except (TypeError, ValueError, RecursionError):
+        for i, message in enumerate(messages):
+            _schema(f"messages[{i}]", message)
+        raise InvalidRequestError(
+            "messages: expected JSON values, with texts as keys", param="messages"
+        ) from None
 
 
 def schema_text(value: Any) -> str:

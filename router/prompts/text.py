@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from classifiers.prompt import Prompt
@@ -21,6 +21,8 @@ _ROUTES = ("route", "feature", "task")
 def check_messages(messages: Any) -> tuple[Mapping[str, Any], ...]:
     """Messages as a tuple of dicts, each with a known role and content.
 
+    An object of pydantic, such as the message of a completion, is taken as the dict it stands for.
+
     Raises:
         InvalidRequestError: what is wrong, at which position; never the text itself.
     """
@@ -32,9 +34,12 @@ def check_messages(messages: Any) -> tuple[Mapping[str, Any], ...]:
         )
     if not messages:
         raise InvalidRequestError("messages: expected at least one, got none", param="messages")
-    for i, message in enumerate(messages):
+    found = tuple(map(_plain, messages))
+    for i, message in enumerate(found):
         if not isinstance(message, Mapping) or message.get("role") not in _ROLES:
-            got = message.get("role") if isinstance(message, Mapping) else type(message).__name__
+            got = message.get("role") if isinstance(message, Mapping) else None
+            if not isinstance(messages[i], Mapping):
+                got = type(messages[i]).__name__
             if not (got is None or (isinstance(got, str) and got.isidentifier())):
                 got = type(got).__name__  # it may be a prompt in the wrong place
             raise InvalidRequestError(
@@ -52,9 +57,55 @@ def check_messages(messages: Any) -> tuple[Mapping[str, Any], ...]:
                 f"got {type(content).__name__}",
                 param=f"messages[{i}].content",
             )
-    if not any(message_text(m).strip() for m in messages):
-        raise InvalidRequestError("messages: all of them are empty", param="messages")
-    return tuple(messages)
+    if not any(message_text(m).strip() for m in found):
+        raise _without_text(found)
+    return found
+
+
+def _plain(message: Any) -> Any:
+    """A message of pydantic as a dict, by the rule of `PromptBuilder.assistant`; others as is."""
+    dump = getattr(message, "model_dump", None)
+    if isinstance(message, (Mapping, type)) or not callable(dump):
+        return message
+    made = dump(mode="json", exclude_none=True)
+    if made.get("role") == "assistant" and not made.get("tool_calls"):
+        made.pop("reasoning_content", None)
+        made.pop("reasoning", None)
+    return made
+
+
+def _without_text(messages: Sequence[Mapping[str, Any]]) -> InvalidRequestError:
+    """The error for messages that hold no text: what they hold instead, if anything."""
+    for i, message in enumerate(messages):
+        content = message.get("content")
+        for j, part in enumerate(() if isinstance(content, str) else content or ()):
+            if not (isinstance(part, Mapping) and isinstance(part.get("text"), str)):
+                return InvalidRequestError(
+                    f"messages[{i}].content[{j}]: only text can be counted; expected "
+                    '{"type": "text", "text": "..."}',
+                    param=f"messages[{i}].content",
+                )
+    return InvalidRequestError("messages: all of them are empty", param="messages")
+
+
+def conversations(given: Any) -> Iterator[tuple[int, Any]]:
+    """The requests of a batch or job, each with its position; `check_messages` reads one.
+
+    Raises:
+        InvalidRequestError: one conversation, or text, where several conversations belong.
+    """
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise InvalidRequestError(
+            f"requests: expected lists of messages, got {type(given).__name__}", param="requests"
+        )
+    for i, one in enumerate(given):
+        if isinstance(one, Mapping) and "role" in one and "messages" not in one:
+            raise InvalidRequestError(
+                f"requests[{i}]: expected a list of messages, got one message; a single "
+                "conversation goes into a list of its own: [messages]",
+                param="requests",
+            )
+        yield i, one
 
 
 def message_text(message: Mapping[str, Any]) -> str:

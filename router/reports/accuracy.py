@@ -76,13 +76,8 @@ class Accuracy(Table):
         return (*self.by, "calls", "forecast_usd", "cost_usd", "ratio", "within_p90")
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns, in their order."""
-        return (*self.by, *_FIGURES)
-
-    @property
     def kinds(self) -> Mapping[str, type]:
-        """Types of the columns, for a report without rows."""
+        """The columns in their order, with their types."""
         return {**dict.fromkeys(self.by, str), **_FIGURES}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -123,4 +118,4 @@ def accuracy_from(
             continue
         group = grouping.group(entry)
         groups.setdefault(group, AccuracyRow(group)).add(entry, forecast)
-    return Accuracy(grouping.by, [groups[group] for group in sorted(groups)])
+    return Accuracy(grouping.by, [groups[group] for group in sorted(groups, key=grouping.order)])

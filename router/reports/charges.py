@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -17,7 +17,7 @@ from router.catalog import Rates
 from router.ledgers import Entry
 from router.ledgers.entries import LEASE
 from router.reports.keys import unpriced
-from router.reports.periods import month_of
+from router.reports.periods import hour_of, month_of
 from router.reports.prices import RatesOf, billed
 from router.types import Usage
 
@@ -169,11 +169,11 @@ def _group(
     entry: Entry, zone: ZoneInfo, before: datetime | None, rates_id: str, *, hourly: bool
 ) -> Group:
     record = entry.record
-    local = entry.at.astimezone(zone)
     # A correction within the month it corrects is none in the sense of FOCUS.
     late = before is None or month_of(before, zone) != month_of(entry.at, zone)
     return Group(
-        start=_hour(entry.at, local) if hourly else local.date(),
+        # An hour of the zone's clock: UTC's would be in two months where the zone's begin at :30.
+        start=hour_of(entry.at, zone)[0] if hourly else entry.at.astimezone(zone).date(),
         candidate=record.candidate,
         model=record.model,
         mode=record.mode,
@@ -183,12 +183,6 @@ def _group(
         correction=entry.kind == "correct" and late,
         estimated=entry.estimated or entry.kind == "expire",
     )
-
-
-def _hour(at: datetime, local: datetime) -> datetime:
-    # An hour of the zone's clock: one of UTC would be in two months where the zone's begin at :30.
-    past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
-    return at - past
 
 
 def _order(group: Group) -> tuple[object, ...]:

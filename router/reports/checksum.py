@@ -10,7 +10,11 @@ from router._files import file_named, replacing
 from router.errors import ConfigError
 
 SUFFIX = ".sha256"
-_LINE = re.compile(r"(?P<digest>[0-9a-fA-F]{64}) [ *](?P<name>[^\n]+)\n?")
+_BYTES = "surrogateescape"
+"""Names are bytes to the system and may be no UTF-8: they are written and read as they are."""
+_LINE = re.compile(r"(?P<mark>\\?)(?P<digest>[0-9a-fA-F]{64}) [ *](?P<name>[^\n]+)\n?")
+_MARKS = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
+"""What `sha256sum` writes for characters of a name that would end its line, and for their mark."""
 
 
 def check_file(path: str | Path) -> Path:
@@ -33,8 +37,9 @@ def write_checksum(path: Path) -> Path:
         ConfigError: one of them cannot be read or written.
     """
     beside = path.with_name(path.name + SUFFIX)
-    with replacing(beside) as file:
-        file.write(f"{_digest(path)}  {path.name}\n")
+    with replacing(beside, errors=_BYTES) as file:
+        mark, name = _marked(path.name)
+        file.write(f"{mark}{_digest(path)}  {name}\n")
     return beside
 
 
@@ -48,15 +53,23 @@ def verify(path: str | Path) -> bool:
     target = file_named(path)
     beside = target.with_name(target.name + SUFFIX)
     try:
-        found = _LINE.fullmatch(beside.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        found = _LINE.fullmatch(beside.read_bytes().decode("utf-8", _BYTES))
+    except OSError as error:
         raise ConfigError(
             f"cannot read {beside}: {error}. It is written beside a report with checksum=True, or "
             "by --checksum."
         ) from error
-    if found is None or found["name"] != target.name:
+    names = {("", target.name), _marked(target.name)}  # some tools leave a backslash as it is
+    if found is None or (found["mark"], found["name"]) not in names:
         raise ConfigError(f"{beside}: expected one line, a SHA-256 and the name {target.name!r}")
     return _digest(target) == found["digest"].lower()
+
+
+def _marked(name: str) -> tuple[str, str]:
+    """The mark of a line, and the name in it: a backslash where the name has to be marked."""
+    if not any(letter in name for letter in _MARKS):
+        return "", name
+    return "\\", "".join(_MARKS.get(letter, letter) for letter in name)
 
 
 def _digest(path: Path) -> str:

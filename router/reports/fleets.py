@@ -66,13 +66,8 @@ class Fleets(Table):
         return "endpoint", "calls", "in_use", "rent_usd", "idle_usd", "amortised_usd_per_mtok"
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns, in their order."""
-        return tuple(_COLUMNS)
-
-    @property
     def kinds(self) -> Mapping[str, type]:
-        """Types of the columns, for a report without rows."""
+        """The columns in their order, with their types."""
         return _COLUMNS
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

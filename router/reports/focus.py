@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,7 +25,7 @@ from router.money import to_usd
 from router.reports.charges import FEE, MILLION, Charges, Group, Part, charges_of
 from router.reports.csv import BLANK, SIGNS
 from router.reports.focus_columns import COLUMNS
-from router.reports.periods import month_of, next_day, start_of, zone_of
+from router.reports.periods import hour_of, month_of, next_day, start_of, zone_of
 from router.reports.prices import RatesOf, billed_by
 from router.reports.table import Table
 
@@ -67,13 +67,8 @@ class Focus(Table):
         return "ChargePeriodStart", "x_Model", "x_Host", "SkuMeter", "BilledCost"
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns, in their order."""
-        return tuple(COLUMNS)
-
-    @property
     def kinds(self) -> Mapping[str, type]:
-        """Types of the columns, for a report without rows."""
+        """The columns in their order, with their types."""
         return {name: column.kind for name, column in COLUMNS.items()}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -222,7 +217,7 @@ def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _period(group: Group, zone: ZoneInfo) -> tuple[datetime, datetime]:
     if isinstance(group.start, datetime):
-        return group.start, group.start + timedelta(hours=1)
+        return hour_of(group.start, zone)
     return start_of(group.start, zone), start_of(next_day(group.start), zone)
 
 

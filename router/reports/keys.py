@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -66,6 +67,17 @@ class Grouping:
     def group(self, entry: Entry) -> Group:
         """The values of the columns for this entry."""
         return tuple(key(entry, self.zone) for key in self._keys)
+
+    def order(self, group: Group) -> Group:
+        """What groups are sorted by: hours in order of time, others by their text."""
+        if "hour" not in self.by:  # an hour that comes twice in autumn reads backwards
+            return group
+        return tuple(
+            f"{datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%dT%H:%M}{value}"
+            if name == "hour"
+            else value
+            for name, value in zip(self.by, group, strict=True)
+        )
 
 
 def unknown(entry: Entry) -> bool:

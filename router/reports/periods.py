@@ -12,6 +12,9 @@ from router.ledgers import Entry
 
 When: TypeAlias = "datetime | date | str | None"
 """An aware instant, a day of the report's zone, or either as ISO text."""
+_HOUR = timedelta(hours=1)
+_YEARS = range(2, 9999)
+"""A day from both ends of what `datetime` holds, so that no zone and no month leads out of it."""
 
 
 def zone_of(tz: str) -> ZoneInfo:
@@ -32,13 +35,15 @@ def instant_of(when: When, zone: ZoneInfo, name: str) -> datetime | None:
     """The instant (UTC) that is meant: of a day, when it begins in the zone.
 
     Raises:
-        InvalidRequestError: no date, or an instant without an offset; `name` is the argument.
+        InvalidRequestError: no date, one at an end of the calendar, or an instant without an
+            offset; `name` is the argument.
     """
     if when is None:
         return None
     found = _parsed(when, name) if isinstance(when, str) else when
     if not isinstance(found, date):
         raise InvalidRequestError(_expected(name, when), param=name)
+    check_year(found, name)
     if not isinstance(found, datetime):
         return start_of(found, zone)
     if found.tzinfo is None:
@@ -63,6 +68,18 @@ def span_of(since: When, until: When, tz: str) -> tuple[datetime | None, datetim
     return start, end
 
 
+def check_year(found: date, name: str) -> None:
+    """Refuse what no zone could be applied to.
+
+    Raises:
+        InvalidRequestError: not of the years 2 to 9998; `name` is the argument.
+    """
+    if found.year not in _YEARS:
+        raise InvalidRequestError(
+            f"{name}: expected a time of the years 2 to 9998, got {found.isoformat()}", param=name
+        )
+
+
 def start_of(day: date, zone: ZoneInfo) -> datetime:
     """When a day begins in a zone, in UTC."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
@@ -80,6 +97,22 @@ def month_of(at: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
     return start_of(first, zone), start_of(after, zone)
 
 
+def hour_of(at: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Start and end (UTC) of the hour of the zone's clock in which an instant (UTC) lies.
+
+    Where the clock changes by half an hour, hours end and begin at the change.
+    """
+    local = at.astimezone(zone)
+    past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    start, end = at - past, at - past + _HOUR
+    last = end - timedelta.resolution
+    if not _same(start, at, zone):
+        start = _change(start, at, zone)
+    if not _same(at, last, zone):
+        end = _change(at, last, zone)
+    return start, end
+
+
 def within(
     entries: Iterable[Entry], since: datetime | None, until: datetime | None
 ) -> Iterator[Entry]:
@@ -87,6 +120,18 @@ def within(
     for entry in entries:
         if (since is None or entry.at >= since) and (until is None or entry.at < until):
             yield entry
+
+
+def _same(a: datetime, b: datetime, zone: ZoneInfo) -> bool:
+    return a.astimezone(zone).utcoffset() == b.astimezone(zone).utcoffset()
+
+
+def _change(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
+    """When a zone's clock changes, between two instants with different offsets."""
+    while (gap := after - before) > timedelta.resolution:
+        middle = before + gap / 2
+        before, after = (before, middle) if _same(middle, after, zone) else (middle, after)
+    return after
 
 
 def _parsed(text: str, name: str) -> date:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from router.catalog import Catalog, Rates
+from router.catalog.fleet_past import past_rates
 from router.errors import UnknownHostError, UnknownModelError
 from router.ledgers import Entry
 from router.types import Usage
@@ -22,6 +23,7 @@ def billed_by(catalog: Catalog) -> RatesOf:
     """Looks up `Entry.rates_id`: exactly that row, or None where this catalogue has it no more.
 
     A row is never replaced by a newer one: a report says what was billed, not what would be now.
+    A fleet's price follows from its id, for its load is forgotten.
     """
     known: dict[str, Rates] = {}
 
@@ -69,6 +71,11 @@ class Quoted:
 
 def _found(catalog: Catalog, entry: Entry) -> Rates | None:
     marks = entry.rates_id.split("#")[1:]
+    if any(mark.endswith("%") for mark in marks):
+        try:
+            return past_rates(catalog, entry.rates_id, entry.at)
+        except (UnknownModelError, UnknownHostError):
+            return None
     tier = next((mark for mark in marks if mark in _TIERS), "standard")
     began = entry.at - timedelta(seconds=max(0.0, entry.seconds))
     for at in (began, entry.at):  # which of them decides is the host's rule

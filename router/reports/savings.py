@@ -88,13 +88,8 @@ class Savings(Table):
         return "kind", "name", "calls", "without_usd", "paid_usd", "saved_usd"
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns, in their order."""
-        return tuple(_COLUMNS)
-
-    @property
     def kinds(self) -> Mapping[str, type]:
-        """Types of the columns, for a report without rows."""
+        """The columns in their order, with their types."""
         return _COLUMNS
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

@@ -47,13 +47,8 @@ class Report(Table):
         return (*self.by, *figures)
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns, in order: those grouped by, then `router.reports.FIGURES`."""
-        return (*self.by, *FIGURES)
-
-    @property
     def kinds(self) -> Mapping[str, type]:
-        """Types of the columns, for a report without rows."""
+        """The columns with their types: those grouped by, then `router.reports.FIGURES`."""
         return {**dict.fromkeys(self.by, str), **FIGURES}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -99,4 +94,6 @@ def report_from(
             was = lost.pop(entry.reservation_id, None)
             if was is not None:
                 was.failed -= 1  # it was answered after all
-    return Report(grouping.by, [groups[group] for group in sorted(groups)], unlisted)
+    return Report(
+        grouping.by, [groups[group] for group in sorted(groups, key=grouping.order)], unlisted
+    )

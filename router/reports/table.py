@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from html import escape
 from itertools import islice
@@ -28,19 +29,19 @@ class Table(ABC):
 
     @property
     @abstractmethod
+    def kinds(self) -> Mapping[str, type]:
+        """The columns in their order, with their types: a report without rows has them, too."""
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns, in their order."""
+        return tuple(self.kinds)
 
     @abstractmethod
     def __iter__(self) -> Iterator[dict[str, Any]]: ...
 
     @abstractmethod
     def __len__(self) -> int: ...
-
-    @property
-    def kinds(self) -> Mapping[str, type]:
-        """What kind of value columns have where no row has one: Decimal in USD, else text."""
-        return {c: Decimal if c.endswith("_usd") else str for c in self.columns}
 
     @property
     @abstractmethod
@@ -125,6 +126,8 @@ def _said(value: Any) -> str:
         return "unknown"
     if isinstance(value, Decimal):
         return exact(value)
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
     text = f"{value:,}" if isinstance(value, int) else "".join(filter(str.isprintable, str(value)))
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -55,15 +55,25 @@ class FleetCosts:
 
 
 def fleets_costs(
-    entries: Iterable[Entry], catalog: Catalog, since: datetime, until: datetime
+    entries: Iterable[Entry],
+    catalog: Catalog,
+    since: datetime,
+    until: datetime,
+    now: datetime | None = None,
 ) -> tuple[FleetCosts, ...]:
     """What each fleet of the catalogue cost, by its rows as they were in force one after another.
 
-    While none is in force for an endpoint nothing is rented, and its calls are not counted.
+    While none is in force for an endpoint nothing is rented, and its calls are not counted; after
+    `now` nothing is paid yet.
 
     Raises:
-        InvalidRequestError: `until` is not after `since`.
+        InvalidRequestError: `until` is not after `since`, where `now` is not before it.
     """
+    if now is not None:
+        if since >= now:
+            return ()
+        if until > now:
+            entries, until = _by_now(entries, until, now), now
     _check(since, until)
     calls = list(entries)
     endpoints = dict.fromkeys(e.row.endpoint for e in catalog.entries if e.table == "fleet")
@@ -74,6 +84,12 @@ def fleets_costs(
         if costs:
             found.append(_sum(costs))
     return tuple(found)
+
+
+def _by_now(entries: Iterable[Entry], until: datetime, now: datetime) -> Iterator[Entry]:
+    """Calls, at the last instant before `now` where another machine's clock is ahead of ours."""
+    last = now - timedelta.resolution
+    return (e if e.at < now else replace(e, at=last) for e in entries if e.at < until)
 
 
 def _spans(

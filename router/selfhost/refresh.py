@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from router.catalog import Catalog
 from router.catalog.fleet import BASES, Basis, Fleet, TokenPrices
-from router.catalog.rates import RateRow, names_of
+from router.catalog.rates import RateRow
 from router.money import to_usd
 from router.selfhost.load import Load
 
@@ -84,28 +83,6 @@ def refreshed(catalog: Catalog, load: Load, now: datetime) -> Catalog | None:
     kept = [entry for rows in by_endpoint.values() for entry in rows[-_KEPT:]]
     layer = max(e.layer for e in catalog.entries)
     return Catalog([*rest, *kept, *read(({"utilisation": changed},), layer)])
-
-
-def priced(catalog: Catalog, rates_id: str, now: datetime) -> TokenPrices | None:
-    """What a price of a fleet was, by its id in the ledger alone; None where there is no such.
-
-    So a bill can be worked out again long after the load is forgotten. `now` is for names that
-    changed their meaning.
-
-    Raises:
-        UnknownModelError: no such endpoint.
-    """
-    found = re.fullmatch(r"((.+)/[^#]+)#(amortised|marginal)@(\d+)%", rates_id)
-    if found is None:
-        return None
-    name, endpoint, basis, percent = found.groups()
-    rows = catalog.rows(endpoint, now)
-    names = names_of(rows)
-    for row in rows:
-        if names[id(row)] == name and row.fleet is not None:
-            fleet = replace(_fleet(row), least_utilisation=1)  # the id says it already
-            return (fleet.marginal if basis == "marginal" else fleet.amortised)(int(percent))
-    return None
 
 
 def _moved(row: RateRow, found: Busy, now: datetime) -> bool:

@@ -14,18 +14,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from router.budgets import Budget
-from router.catalog import Candidate
-from router.errors import RouterError
+from router.catalog import Candidate, Catalog
+from router.errors import BudgetExceededError, RouterError
 from router.ledgers import Ledger
 from router.outlook import Forecast
 from router.telemetry import budgets, names, pools
 from router.telemetry.content import capture_of
 from router.telemetry.gauges import register
+from router.telemetry.instruments import Instruments
 from router.telemetry.labels import Labels
 from router.telemetry.measures import measure
 from router.telemetry.observation import Ending, Observation
 from router.telemetry.source import Source
 from router.telemetry.spans import begun, dollars, ended
+from router.telemetry.stores import Stores
 from router.telemetry.timed import timed
 from router.types import Call, Cost, Reply, Request, Route, Usage
 
@@ -65,6 +67,7 @@ class Telemetry:
         self._address = address
         self._labels = Labels(self._metric_tags)
         self._replicas = pools.Pools()
+        self._stores = Stores(self._instruments, self._labels)
         self._accounts: budgets.BudgetGauges | None = None
         self._gauges: dict[str, Callable[[Meter], None]] = {}
 
@@ -107,6 +110,7 @@ class Telemetry:
         outcome: str = "ok",
         first_chunk: float | None = None,
         texts: Sequence[str] = (),
+        booked: bool = True,
     ) -> None:
         """End the span and record the metrics of an attempt; see `Ending` for what is told."""
         if observed is None:
@@ -120,6 +124,7 @@ class Telemetry:
             outcome=outcome,
             first_chunk=first_chunk,
             texts=texts,
+            booked=booked,
         )
         try:
             if observed.instruments is not None:
@@ -158,12 +163,22 @@ class Telemetry:
             self._overhead(result[1], request.tags, seconds)
 
         def refused(error: RouterError) -> None:
-            self.refused(type(error).__name__, request.tags)
+            by = error if isinstance(error, BudgetExceededError) else None
+            self.refused(type(error).__name__, request.tags, by)
 
-        return timed(line, clock, away=away, sent=sent, answered=answered, refused=refused)
+        failed = self._stores.raised
+        return timed(
+            line, clock, away=away, sent=sent, answered=answered, refused=refused, failed=failed
+        )
 
-    def refused(self, error: str, tags: Mapping[str, str] | None = None) -> None:
-        """Count a request that was refused before anything was sent; `error` is the type.
+    def refused(
+        self,
+        error: str,
+        tags: Mapping[str, str] | None = None,
+        by: BudgetExceededError | None = None,
+    ) -> None:
+        """Count a request that was refused before anything was sent; `error` is the type, `by`
+        says which budget it was.
 
         A plan that says no is none: nobody asked for an answer.
         """
@@ -172,7 +187,9 @@ class Telemetry:
                 return
             self._met(tags or {})
             if (instruments := self._source.instruments) is not None:
-                instruments.refusals.add(1, self._labels.refusal(error, tags or {}))
+                budget = "" if by is None else budgets.refusing(by, self._accounts)
+                labels = self._labels.refusal(error, tags or {}, budget, by.unit if by else "")
+                instruments.refusals.add(1, labels)
         except Exception:
             _log.warning("telemetry could not count a refusal", exc_info=True)
 
@@ -186,6 +203,13 @@ class Telemetry:
                 instruments.saved.add(dollars(pico), labels)
         except Exception:
             _log.warning("telemetry could not count what was saved", exc_info=True)
+
+    def ledger(
+        self, found: Ledger, catalog: Callable[[], Catalog], now: Callable[[], datetime]
+    ) -> None:
+        """Watch this ledger from now on: late lines, failures of its store, what waits for it."""
+        self._stores.watch(found, catalog, now)
+        self._show("ledgers", self._stores.begin)
 
     def pools(self, replicas: Callable[[], Iterable[Any]]) -> None:
         """Show one's own replicas from now on: their states (`router.transports.vllm.State`)."""
@@ -233,6 +257,9 @@ class Telemetry:
                 instruments.token_cost.set(usd, labels | more)
         except Exception:
             _log.warning("telemetry could not show a fleet's cost", exc_info=True)
+
+    def _instruments(self) -> Instruments | None:
+        return self._source.instruments if self._listens() else None
 
     def _listens(self) -> bool:
         if not self._source.listening():

@@ -46,23 +46,24 @@ class Names:
 
     def of(
         self,
-        line: Line,
+        account: Account,
+        wanted: str,
         own: MutableMapping[Account, str],
         others: Iterable[MutableMapping[Account, str]],
     ) -> str:
-        """The name of a line; once given it stays, in `own`."""
-        if (known := own.get(line.account)) is not None:
+        """The name of an account, `wanted` if it is free; once given it stays, in `own`."""
+        if (known := own.get(account)) is not None:
             return known
         with self._lock:
             taken = set()
             for held in (own, *others):
-                for account, name in list(held.items()):
-                    if account == line.account:  # two clients of one ledger
+                for other, name in list(held.items()):
+                    if other == account:  # two clients of one ledger
                         return own.setdefault(account, name)
                     taken.add(name)
-            name = next(n for n in _tried(line.name) if n not in taken)
-            own[line.account] = name
-        if name != shortened(line.name) and not self._warned:
+            name = next(n for n in _tried(wanted) if n not in taken)
+            own[account] = name
+        if name != shortened(wanted) and not self._warned:
             self._warned = True
             _log.warning(
                 "telemetry: there are several budgets of one name, so labels have numbers; give "

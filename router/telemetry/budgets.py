@@ -13,16 +13,22 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
+from typing import TypeAlias, cast
 from weakref import WeakSet
 
 from router.budgets import Budget
+from router.budgets.budget import Unit
 from router.budgets.scopes import CANDIDATE_SCOPES, matched
 from router.catalog import Candidate
+from router.errors import BudgetExceededError
 from router.ledgers import Ledger
 from router.ledgers.status import status
+from router.money import to_usd
 from router.telemetry import names
 from router.telemetry.accounts import Account, Line, Names, place_of
 from router.telemetry.gauges import Point, Shower
+from router.telemetry.guard import OTHER, shortened
 
 _log = logging.getLogger("router")
 
@@ -36,6 +42,9 @@ MOST = 100
 """Accounts shown of one client's budgets whose scope has a `*`."""
 
 THREAD = "centroute-budgets"
+
+Shown: TypeAlias = tuple[Budget, Mapping[str, str]]
+"""A budget, and the tags by which it has the account that is meant."""
 
 showing: WeakSet[Shower] = WeakSet()
 _names = Names()
@@ -74,12 +83,16 @@ class BudgetGauges(Shower):
         lasting = [budget for budget in budgets if budget.window != "request"]
         open_to = {*metric_tags, *CANDIDATE_SCOPES}
         self._fixed = [(b, {**tags, **b.scope}) for b in lasting if not _starred(b)]
-        self._starred = [b for b in lasting if _starred(b) and set(_starred(b)) <= open_to]
+        self._hidden = [b for b in lasting if _starred(b)]  # as far as no gauge shows them
+        self._starred = [b for b in self._hidden if set(_starred(b)) <= open_to]
         windows: dict[str, set[object]] = {}
         for budget in lasting:
             windows.setdefault(budget.name, set()).add(budget.window)
         self._ambiguous = {name for name, found in windows.items() if len(found) > 1}
         self._met: dict[tuple[int, tuple[str, ...]], dict[str, str]] = {}
+        self._by_key: dict[str, list[Shown]] = {}
+        for budget, own in self._fixed:
+            self._keep(budget, own)
         self._full = False
         self._place: Hashable = None
         self._last: tuple[float, list[Line]] = (-STALE, [])
@@ -103,6 +116,7 @@ class BudgetGauges(Shower):
                     continue
                 if len(self._met) < MOST:
                     self._met[key] = own
+                    self._keep(budget, own)
                 elif not self._full:
                     self._full = True
                     _log.warning(
@@ -113,11 +127,24 @@ class BudgetGauges(Shower):
 
     def points(self, short: str) -> Iterator[Point]:
         """The points of one of `names.BUDGETS`."""
-        others = [o.called for o in showing if isinstance(o, BudgetGauges) and o is not self]
         for line in self.read():
             if (value := line.figure(short)) is not None:
-                name = _names.of(line, self.called, others)
+                name = self._name(line.account, line.name)
                 yield {names.BUDGET: name, names.BUDGET_UNIT: line.state.unit}, value
+
+    def refusing(self, error: BudgetExceededError) -> str | None:
+        """What the account that refused is called by its gauges, or else, where it has none but
+        a budget of ours has it, that budget's name; None: it is no budget of ours.
+        """
+        shown = self._by_key.get(error.account, ())
+        found = [(b, tags) for b, tags in shown if b.named(tags) == error.budget]
+        if not found:
+            return next((shortened(b.name) for b in self._hidden if _of(error, b)), None)
+        # Of two limits on one account that have one name, the one that was in the way.
+        budget, tags = min(found, key=lambda each: _distance(error, each[0]))
+        if self._place is None and (ledger := self._ledger()) is not None:
+            self._place = place_of(ledger)
+        return self._name(*self._account(budget, tags))
 
     def ask(self) -> None:
         """Begin to read the ledger, where what was read last is not fresh."""
@@ -168,11 +195,9 @@ class BudgetGauges(Shower):
             self._place = place_of(ledger)
         for budget, tags in self._accounts():
             now = self._now()
-            period, name = budget.period(now), budget.named(tags)
-            if budget.name in self._ambiguous:
-                name = f"{name} ({budget.window})"
+            period = budget.period(now)
             length = (period.end or period.start) - (period.since or period.start)
-            account = self._place, budget.key(tags), budget.limits, name
+            account, name = self._account(budget, tags)
             for state in status((budget,), ledger, tags, now):
                 yield Line(account, name, length.total_seconds() or None, state)
 
@@ -180,8 +205,42 @@ class BudgetGauges(Shower):
         met = [(self._starred[i], tags) for (i, _), tags in list(self._met.items())]
         return [*self._fixed, *met]
 
+    def _account(self, budget: Budget, tags: Mapping[str, str]) -> tuple[Account, str]:
+        """What tells the account from others, and what it is to be called."""
+        name = budget.named(tags)
+        if budget.name in self._ambiguous:
+            name = f"{name} ({budget.window})"
+        return (self._place, budget.key(tags), budget.limits, name), name
+
+    def _name(self, account: Account, wanted: str) -> str:
+        others = [o.called for o in showing if isinstance(o, BudgetGauges) and o is not self]
+        return _names.of(account, wanted, self.called, others)
+
+    def _keep(self, budget: Budget, tags: Mapping[str, str]) -> None:
+        for unit, _ in budget.limits:
+            self._by_key.setdefault(budget.key(tags, unit=unit), []).append((budget, tags))
+
     def __str__(self) -> str:
         return "budgets"
+
+
+def refusing(error: BudgetExceededError, gauges: BudgetGauges | None) -> str:
+    """The value of `names.BUDGET` for a refusal: no tag's value is in it that no gauge shows."""
+    if error.account.removeprefix(f"{error.unit}:").startswith("request/"):
+        return names.ONE_REQUEST
+    return (gauges.refusing(error) if gauges is not None else None) or OTHER
+
+
+def _of(error: BudgetExceededError, budget: Budget) -> bool:
+    """Whether one of this budget's accounts refused; the name alone may be another's, too."""
+    account = error.account.removeprefix(f"{error.unit}:")
+    named = error.budget.startswith(f"{budget.name} [")
+    return named and account.startswith(f"{budget.window}/")
+
+
+def _distance(error: BudgetExceededError, budget: Budget) -> Decimal:
+    limit = dict(budget.limits).get(cast("Unit", error.unit), 0)
+    return abs((to_usd(limit) if error.unit == "usd" else Decimal(limit)) - error.limit)
 
 
 def _starred(budget: Budget) -> list[str]:

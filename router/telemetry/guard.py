@@ -7,7 +7,7 @@ Here labels become "other" one by one before that.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from hashlib import blake2s
 from typing import Final
 
@@ -51,15 +51,23 @@ class Guard:
         return OTHER
 
     def fit(
-        self, group: str, labels: Mapping[str, str], steps: Sequence[tuple[Iterable[str], int]]
+        self,
+        group: str,
+        labels: Mapping[str, str],
+        steps: Sequence[tuple[Iterable[str], int]],
+        *,
+        known: Container[str] = (),
     ) -> dict[str, str]:
         """These labels with their values, as exactly as there is room for.
 
         Each step says which of them become "other", and how many distinct sets may be shown so;
         the next one holds beyond, and after the last all of them are "other". `group` keeps
-        apart what is counted apart.
+        apart what is counted apart; of the labels `known` the values are few already.
         """
-        kept = {label: self.value(label, value) for label, value in labels.items()}
+        kept = {
+            label: value if label in known else self.value(label, value)
+            for label, value in labels.items()
+        }
         for i, (blurred, room) in enumerate(steps):
             for label in blurred:
                 kept[label] = OTHER

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
 
 class Instruments:
-    """All that is recorded when it happens. Gauges that are read are in `budgets` and `pools`."""
+    """All that is recorded when it happens. The gauges that are read are elsewhere."""
 
     def __init__(self, meter: Meter, generation: Generation) -> None:
         self.meter, self.generation = meter, generation
         self.spend = counter(meter, names.SPEND)
+        self.expired = counter(meter, names.SPEND_EXPIRED)
+        self.corrected = counter(meter, names.SPEND_CORRECTED)
         self.forecast_cost = counter(meter, names.FORECAST_COST)
         self.forecast_error = histogram(meter, names.FORECAST_ERROR)
         self.reservation_cost = counter(meter, names.RESERVATION_COST)
@@ -24,6 +26,7 @@ class Instruments:
         self.token_count = counter(meter, names.TOKEN_COUNT)
         self.attempts = counter(meter, names.ATTEMPTS)
         self.refusals = counter(meter, names.REFUSALS)
+        self.ledger_failures = counter(meter, names.LEDGER_FAILURES)
         self.saved = counter(meter, names.SAVED)
         self.overhead = histogram(meter, names.OVERHEAD)
         self.cost = histogram(meter, names.COST)

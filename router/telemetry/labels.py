@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from router.catalog import Candidate
+from router.ledgers.entries import Record
 from router.telemetry import names
 from router.telemetry.guard import shared
 
@@ -21,7 +22,8 @@ _WITHOUT_TAGS, _BY_CANDIDATE = 80, 78
 "other" throughout, make 399: times five kinds of tokens 1,995, below the 2,000 of an SDK."""
 _FAILURES: Final = 1000
 """Sets of the labels of a call with how it failed; beyond, `error.type` is "other"."""
-_REFUSALS: Final = 1500
+_REFUSALS, _BY_BUDGET, _BY_ERROR = 1500, 400, 80
+"""Sets of the labels of refusals, then still by budget and error, and by error: 1,981 in all."""
 _CACHE = "cache"
 """The policy of answers out of the response cache: they are no attempts, and take no room."""
 
@@ -41,7 +43,11 @@ class Labels:
             (tagged, _WITHOUT_TAGS),
             ((names.POLICY,), _BY_CANDIDATE),
         )
-        self._refusals = ((), _REFUSALS), (tagged, 2 * _BY_CANDIDATE)
+        self._refusals = (
+            ((), _REFUSALS),
+            (tagged, _BY_BUDGET),
+            ((names.BUDGET, names.BUDGET_UNIT), _BY_ERROR),
+        )
         self._known: dict[str, dict[str, str]] = {}
 
     def known(self, candidate: Candidate) -> dict[str, str]:
@@ -66,10 +72,26 @@ class Labels:
             called = {names.PROVIDER: host, names.REQUEST_MODEL: "", names.CANDIDATE: candidate}
         return self._whole(called, policy, tags)
 
-    def refusal(self, error: str, tags: Mapping[str, str]) -> dict[str, str]:
-        """The labels of a refusal; `error` is the type."""
-        found = {names.ERROR_TYPE: error, **self._tagged(tags)}
-        return self._guard.fit("refusals", found, self._refusals)
+    def late(self, record: Record, candidate: Candidate | None) -> dict[str, str]:
+        """The labels of the call that a late line is of; None: it is not in the catalogue.
+
+        A slab is no call: its labels are empty, but for the policy.
+        """
+        if candidate is not None:
+            called = self.known(candidate)
+        else:
+            provider, model = record.host, record.model
+            called = {names.PROVIDER: provider, names.REQUEST_MODEL: model}
+            called[names.CANDIDATE] = record.candidate
+        return self._whole(called, record.policy, record.tags)
+
+    def refusal(
+        self, error: str, tags: Mapping[str, str], budget: str = "", unit: str = ""
+    ) -> dict[str, str]:
+        """The labels of a refusal; `error` is the type, `budget` as the gauges have it."""
+        by = {names.BUDGET: budget, names.BUDGET_UNIT: unit}
+        found = {names.ERROR_TYPE: error, **by, **self._tagged(tags)}
+        return self._guard.fit("refusals", found, self._refusals, known=by)
 
     def failed(self, labels: Mapping[str, str], outcome: str) -> dict[str, str]:
         """The labels of a call that failed, with how."""

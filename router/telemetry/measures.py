@@ -15,7 +15,10 @@ from router.types import Usage
 def measure(
     instruments: Instruments, observed: Observation, ending: Ending, bounds: Labels
 ) -> None:
-    """Record how an attempt ended: once, with the labels that it began with."""
+    """Record how an attempt ended: once, with the labels that it began with.
+
+    What the ledger did not take is no spend yet: see `Ending`.
+    """
     labels = typed = observed.labels
     if ending.failed:
         typed = bounds.failed(labels, ending.outcome)
@@ -27,7 +30,7 @@ def measure(
         for kind, tokens in kinds_of(ending.usage).items():
             instruments.token_count.add(tokens, {**labels, names.TOKEN_TYPE: kind})
     _conventional(instruments, labels, ending)
-    if ending.priced is not None:
+    if ending.priced is not None and ending.booked:
         _spent(instruments, observed, ending.priced.pico, ending.source)
 
 

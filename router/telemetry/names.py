@@ -15,8 +15,14 @@ Everything else of ours begins with `centroute.`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
+
+from router.telemetry.described import Generation, Instrument
+from router.telemetry.described import counter as _counter
+from router.telemetry.described import gauge as _gauge
+from router.telemetry.described import histogram as _histogram
+
+__all__ = ["Generation", "Instrument"]  # besides all that is spelled here
 
 OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 """A comma list; the newest generation is emitted where it has `LATEST`."""
@@ -81,6 +87,11 @@ REPORTED: Final = "centroute.reported"
 """The event of what the host says it charged. Nothing is billed by it, no metric counts it."""
 BUDGET: Final = "centroute.budget"
 BUDGET_UNIT: Final = "centroute.budget.unit"
+ONE_REQUEST: Final = "request"
+"""The value of `BUDGET` for the cap of a single request, which no gauge shows."""
+LEDGER_OPERATION: Final = "centroute.ledger.operation"
+LEDGER_ACTION: Final = "centroute.ledger.action"
+"""What was done about an operation that failed: see `router.ledgers.notices.Action`."""
 REPLICA: Final = "centroute.replica"
 REPLICA_STATE: Final = "centroute.pool.state"
 ENDPOINT: Final = "centroute.endpoint"
@@ -98,47 +109,26 @@ _RATIOS = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 _SHARES = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25)
 _OVERHEAD = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
 
-Kind = Literal["counter", "histogram", "gauge", "observed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Instrument:
-    """A metric: its name, unit and meaning; `labels` are those besides `COMMON`'s.
-
-    An "observed" gauge is read when it is collected. `common` says whether it has `COMMON`.
-    """
-
-    kind: Kind
-    name: str
-    unit: str
-    description: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
-    common: bool = True
-
-
-def _counter(name: str, unit: str, text: str, *labels: str, common: bool = True) -> Instrument:
-    return Instrument("counter", name, unit, text, labels, common=common)
-
-
-def _histogram(
-    name: str, unit: str, text: str, buckets: tuple[float, ...], *labels: str
-) -> Instrument:
-    return Instrument("histogram", name, unit, text, labels, buckets)
-
-
-def _gauge(name: str, unit: str, text: str, *labels: str, kind: Kind = "gauge") -> Instrument:
-    return Instrument(kind, name, unit, text, labels, common=False)
-
-
 SPEND: Final = _counter(
     "centroute.spend",
     "USD",
-    "Spend of calls when they end; the ledger is the exact record, with what is charged later",
+    "Spend of calls when they end; the ledger is the exact record",
     SOURCE,
 )
-"""Not in it is what the ledger adds afterwards: calls of a process that died or an answer that
-nobody waited for, charged when their lease ends, and corrections."""
+"""The ledger's total is this + `SPEND_EXPIRED` - `SPEND_CORRECTED`, over all processes."""
+SPEND_EXPIRED: Final = _counter(
+    "centroute.spend.expired",
+    "USD",
+    "Charged in full when their lease ended: calls whose outcome was lost",
+)
+"""Those of processes that died, and answers that nobody waited for. Whoever books it counts it: a
+process without an SDK counts nothing. What `SPEND` had of a process that is killed, and its ledger
+did not have yet, is in both."""
+SPEND_CORRECTED: Final = _counter(
+    "centroute.spend.corrected",
+    "USD",
+    "Taken back of what had expired, for the truth came; that is in centroute.spend",
+)
 FORECAST_COST: Final = _counter(
     "centroute.forecast.cost", "USD", "What settled calls were forecast to cost"
 )
@@ -159,9 +149,25 @@ TOKEN_COUNT: Final = _counter(
 )
 ATTEMPTS: Final = _counter("centroute.attempts", "{attempt}", "Calls to hosts", ERROR_TYPE)
 REFUSALS: Final = _counter(
-    "centroute.refusals", "{request}", "Requests refused before sending", ERROR_TYPE, common=False
+    "centroute.refusals",
+    "{request}",
+    "Requests refused before sending, and by which budget",
+    ERROR_TYPE,
+    BUDGET,
+    BUDGET_UNIT,
+    common=False,
 )
-"""Not in it is what `client.plan` says no to: a question, not a request."""
+"""Not in it is what `client.plan` says no to: a question, not a request. `BUDGET` is as in
+`BUDGETS`, so that they join; of what these do not show it is the setting's name, `ONE_REQUEST` or
+"other", and empty where no budget refused. Of several it is the one that the error names."""
+LEDGER_FAILURES: Final = _counter(
+    "centroute.ledger.failures",
+    "{operation}",
+    "What the ledger's store did not take, and what was done about it",
+    LEDGER_OPERATION,
+    LEDGER_ACTION,
+    common=False,
+)
 SAVED: Final = _counter(
     "centroute.saved", "USD", "What answers out of the response cache had cost"
 )
@@ -173,6 +179,8 @@ COST: Final = _histogram(
 )
 OURS: Final = (
     SPEND,
+    SPEND_EXPIRED,
+    SPEND_CORRECTED,
     FORECAST_COST,
     FORECAST_ERROR,
     RESERVATION_COST,
@@ -180,6 +188,7 @@ OURS: Final = (
     TOKEN_COUNT,
     ATTEMPTS,
     REFUSALS,
+    LEDGER_FAILURES,
     SAVED,
     OVERHEAD,
     COST,
@@ -228,32 +237,14 @@ BUDGETS: Final[Mapping[str, Instrument]] = {
 }
 """Gauges of budgets, in the unit that their label names (usd, tokens, requests), but for
 `window`, in seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """What differs between the generations of the GenAI conventions.
-
-    `usage` are counters and `sizes` histograms of tokens by kind, both of them without a
-    `gen_ai.token.type`; `tokens` is the histogram that has it (None: not in this one).
-    """
-
-    name: str
-    schema: str
-    cache_write: str
-    duration: Instrument
-    first_chunk: Instrument
-    tokens: Instrument | None = None
-    usage: Mapping[str, Instrument] = field(default_factory=dict)
-    sizes: Mapping[str, Instrument] = field(default_factory=dict)
-
-    @property
-    def instruments(self) -> tuple[Instrument, ...]:
-        """All conventional metrics of this generation."""
-        tokens = () if self.tokens is None else (self.tokens,)
-        more = (*self.usage.values(), *self.sizes.values())
-        return (self.duration, self.first_chunk, *tokens, *more)
-
+LEDGERS: Final[Mapping[str, Instrument]] = {
+    short: _gauge(f"centroute.ledger.unposted.{short}", unit, text, kind="observed")
+    for short, unit, text in (
+        ("calls", "{call}", "Calls that are in no ledger yet, for its store does not take them"),
+        ("cost", "USD", "What they cost; of those under way, what was to be set aside"),
+    )
+}
+"""Gauges of a process, of all its ledgers together: 0 while their stores answer."""
 
 _DURATION, _FIRST = "Duration of one attempt", "From sending to the first chunk of a stream"
 

@@ -38,6 +38,8 @@ class Observation:
 class Ending:
     """How an attempt ended. `seconds` is how long it took, `first_chunk` (seconds) when a stream's
     first piece came; `texts` are those of a stream, `response` the JSON of a whole answer.
+    `booked` says that the ledger has it, now or later: what it did not take is charged in full
+    when the lease ends, and counted then.
     """
 
     seconds: float
@@ -48,6 +50,7 @@ class Ending:
     outcome: str = "ok"
     first_chunk: float | None = None
     texts: Sequence[str] = ()
+    booked: bool = True
 
     @property
     def failed(self) -> bool:

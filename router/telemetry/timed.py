@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-from router.errors import RouterError
+from router.errors import LedgerError, RouterError
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -19,9 +19,11 @@ def timed(
     sent: tuple[type, ...],
     answered: Callable[[T, float], None],
     refused: Callable[[RouterError], None],
+    failed: Callable[[str, bool], None],
 ) -> Generator[E, Any, T]:
     """Run a flow, unchanged. `answered` is told what it returned, and the seconds (by `clock`)
-    it took without effects of the kinds `away`; `refused`, an error before any of `sent`.
+    it took without effects of the kinds `away`; `refused`, an error before any of `sent`;
+    `failed`, which effect the ledger failed at, and whether any of `sent` had been by then.
     """
     began, waited, began_call = clock(), 0.0, False
     step: Callable[[Any], E] = line.send
@@ -46,5 +48,7 @@ def timed(
             raise
         except BaseException as error:
             answer, step = error, line.throw
+            if isinstance(error, LedgerError) and not isinstance(effect, away):
+                failed(type(effect).__name__.lower(), began_call)
         if isinstance(effect, away):
             waited += clock() - asked

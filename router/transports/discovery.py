@@ -9,13 +9,15 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
+from router.catalog.candidate import SELF_HOSTED
 from router.transports.access import Access, shown
 
 if TYPE_CHECKING:
     from router.catalog import Catalog
     from router.catalog.schema import Host
 
-SELF_HOSTED = frozenset({"vllm", "sglang", "ollama", "llamacpp"})
+__all__ = ["SELF_HOSTED", "Served", "ask", "overlay_for", "read_models"]
+
 _SECONDS = 5.0
 _CONTEXT = 8192
 """Context assumed for a model whose server does not tell (Ollama, llama.cpp)."""
@@ -67,6 +69,8 @@ def _ask(url: str, key: str | None) -> Served:
         return Served(read_models(response.json()))
     except httpx.HTTPStatusError as error:
         return Served({}, f"{shown(url)}/models answers HTTP {error.response.status_code}")
+    except httpx.UnsupportedProtocol:
+        return Served({}, f"{shown(url)} has no http:// or https:// before it")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Served({}, f"{shown(url)} does not answer ({type(error).__name__})")
     except (ValueError, LookupError, TypeError, AttributeError):
@@ -108,7 +112,7 @@ def overlay_for(host: str, models: Mapping[str, int], catalog: Catalog) -> dict[
         row: dict[str, Any] = {
             "model": name,
             "host": host,
-            "unpriced": "depends on your GPUs and load; give it a rate in an overlay",
+            "unpriced": "depends on your GPUs and load; a [[rate]] row in an overlay gives it one",
         }
         if name in by_name:
             row = by_name[name].model_dump(exclude_unset=True)
@@ -116,7 +120,9 @@ def overlay_for(host: str, models: Mapping[str, int], catalog: Catalog) -> dict[
             # How this server would switch thinking on is not known.
             row["modes"] = ("chat",) if "chat" in known.modes else known.modes
         else:
-            rows["model"].append({"name": name, **where})
+            # These servers make any model keep to a JSON schema, by what they let it sample.
+            able = "speciale" not in f"{name} {model_id}".lower()
+            rows["model"].append({"name": name, "json_mode": able, **where})
         limits = {"context_tokens": context, "max_output_tokens": context}
         rows["endpoint"].append(row | limits | where | {"model_id": model_id})
     return rows

@@ -57,6 +57,8 @@ class Wire:
         if problem:
             raise InvalidRequestError(f"the request cannot be sent as JSON: {problem}")
         try:
+            if not url.lower().startswith(("http://", "https://")):
+                raise httpx.InvalidURL("it has no http:// or https:// before it")
             request: httpx.Request = client.build_request(
                 "POST",
                 f"{url}/chat/completions",

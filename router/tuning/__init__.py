@@ -14,6 +14,7 @@ from router.tuning.frontier import Frontier, frontier
 from router.tuning.gate import Verdict, gate
 from router.tuning.grading import Graded, agrade, grade
 from router.tuning.judge import Judge, Judgement
+from router.tuning.judge_prompt import VERDICT
 from router.tuning.label_set import recorded
 from router.tuning.load import load
 from router.tuning.measure import Measured
@@ -24,6 +25,7 @@ from router.tuning.sweep import Family, Sweep, family, sweep
 from router.tuning.traffic import Logged, Outcome, Traffic
 
 __all__ = [
+    "VERDICT",
     "Agreement",
     "Choice",
     "Estimate",
@@ -53,3 +55,7 @@ __all__ = [
     "save_policy",
     "sweep",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)  # not the modules behind it: `judge` would stand beside `Judge`

@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from router.errors import ConfigError
 from router.tuning import known
+from router.tuning.clusters import Clusters, clusters_of
 from router.tuning.estimators import Array, Scored
+from router.tuning.logged import Cluster
 from router.tuning.score import Of, Part, worth
 from router.tuning.traffic import Traffic
 
@@ -28,6 +30,7 @@ class Split:
     quality: Array
     cost: Array
     names: tuple[str, str]
+    clusters: Clusters | None = None
 
     def parts(self, value: float | None, *, canary: bool) -> dict[Of, Part]:
         """The means of one side."""
@@ -55,19 +58,23 @@ class Split:
         minus: npt.NDArray[np.bool_],
         widest: float,
     ) -> Part:
-        scored = _side(rewards, plus, widest)
+        scored = _side(rewards, plus, widest, self.clusters)
         if minus.any() and scored is not None:
-            other = _side(rewards, minus, widest)
+            other = _side(rewards, minus, widest, self.clusters)
             scored = None if other is None else scored.plus(other, -1.0)
-        count = int(np.isfinite(rewards[plus | minus]).sum())
+        told = np.isfinite(rewards) & (plus | minus)
+        if scored is not None and self.clusters is not None:
+            scored = replace(scored, clusters=len(np.unique(self.clusters.of[told])))
+        count = int(told.sum())
         return Part(scored, 0.0, 0.0, count, math.nan)
 
 
-def split(traffic: Traffic, arms: Arms) -> Split:
+def split(traffic: Traffic, arms: Arms, cluster: Cluster | None = None) -> Split:
     """The traffic by a tag, ("tag", name, value), or by who decided, ("policy", its words).
 
     Raises:
-        ConfigError: `arms` is neither, or a side has fewer than two requests.
+        ConfigError: `arms` is neither, a side has fewer than two requests, or there are too few
+            clusters.
     """
     words = (
         arms if isinstance(arms, (tuple, list)) and all(isinstance(w, str) for w in arms) else ()
@@ -93,15 +100,21 @@ def split(traffic: Traffic, arms: Arms) -> Split:
         np.array([math.nan if r.quality is None else float(r.quality) for r in traffic]),
         np.array([math.nan if r.cost is None else r.cost / _USD for r in traffic]),
         (name, "the rest"),
+        clusters_of(traffic, cluster),
     )
 
 
-def _side(rewards: Array, side: npt.NDArray[np.bool_], widest: float) -> Scored | None:
+def _side(
+    rewards: Array, side: npt.NDArray[np.bool_], widest: float, clusters: Clusters | None
+) -> Scored | None:
     """The mean of one side, its influence spread over all requests."""
     at = np.flatnonzero(side & np.isfinite(rewards))
     if len(at) < 2:
         return None
-    found = known.mean(rewards[at], widest)
+    found = known.mean(rewards[at], widest, None if clusters is None else clusters.at(at))
     influence = np.zeros(len(rewards))
-    influence[at] = found.influence * (len(rewards) / len(at))
-    return replace(found, influence=influence, reach=None)
+    own = found.influence if found.requests is None else found.requests
+    influence[at] = own * (len(rewards) / len(at))
+    if found.requests is None:
+        return replace(found, influence=influence, reach=None)
+    return replace(found, requests=influence, reach=None)

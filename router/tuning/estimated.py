@@ -19,7 +19,9 @@ class Estimate:
 
     `n` requests told of it. `support` is the share of the policy's choices that the log had a
     chance to make, and `effective_n` how many requests answered by the policy itself would tell as
-    much. `refused` requests, which the policy would not answer, count as grade 0 for nothing.
+    much. Where requests belong together `clusters` of them told of it, and `effective_n` is less
+    by as much as they are alike. `refused` requests, which the policy would not answer, count as
+    grade 0 for nothing.
     `method` is "dr", "snips", "ips", "direct", or "exact" where all outcomes were known.
     These are statistics, hence floats.
     """
@@ -37,6 +39,7 @@ class Estimate:
     effective_n: float
     support: float
     refused: int = 0
+    clusters: int | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -46,7 +49,8 @@ class Estimate:
 
     def row(self) -> dict[str, Any]:
         """It as a row of a table."""
-        names = [name for name in self.__dataclass_fields__ if name not in {"bounds", "notes"}]
+        hidden = {"bounds", "notes", *(["clusters"] if self.clusters is None else [])}
+        names = [name for name in self.__dataclass_fields__ if name not in hidden]
         ends = self.bounds or (None, None)
         row = {name: getattr(self, name) for name in names}
         return {**row, "bound_low": ends[0], "bound_high": ends[1]}
@@ -63,10 +67,10 @@ class Estimate:
             said = f"{self._spell(self.value)}, unchecked: no interval"
         else:
             said = "the log does not tell"
-        text = (
-            f"{self.of} of {self.policy}: {said}; {self.method}, {requests_of(self.n)} that tell "
-        )
-        text += f"as much as {self.effective_n:,.0f} of its own, {self.support:.1%} supported"
+        text = f"{self.of} of {self.policy}: {said}; {self.method}, {requests_of(self.n)} "
+        text += "" if self.clusters is None else f"in {self.clusters:,} clusters "
+        text += f"that tell as much as {self.effective_n:,.0f} of its own, "
+        text += f"{self.support:.1%} supported"
         return "\n  ".join([text, *self.notes])
 
     def _repr_html_(self) -> str:
@@ -82,6 +86,7 @@ class Estimate:
             "high",
             "bounds",
             "n",
+            *([] if self.clusters is None else ["clusters"]),
             "effective n",
             "support",
         )
@@ -93,6 +98,7 @@ class Estimate:
             cell(self.high),
             f"{cell(ends[0])} to {cell(ends[1])}",
             f"{self.n:,}",
+            *([] if self.clusters is None else [f"{self.clusters:,}"]),
             f"{self.effective_n:,.0f}",
             f"{self.support:.1%}",
         )

@@ -7,15 +7,19 @@ can be seen (Dudik, Langford, Li 2011, arXiv:1103.4601). Chances are known, neve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from router.tuning.calibrate import Fitted
+from router.tuning.clusters import Clusters, shared
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
+T = TypeVar("T", int, float)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,13 +28,14 @@ class Log:
 
     Lines (m of them) have the `row` of their request, the `arm` (kind of action, from 0) and the
     chance that the logging policy had to do it. `taken` is the line of what was done, for each of
-    the n requests.
+    the n requests. `clusters` say which requests belong together (None: each by itself).
     """
 
     row: Index
     arm: Index
     chance: Array
     taken: Index
+    clusters: Clusters | None = None
 
     @property
     def n(self) -> int:
@@ -51,13 +56,15 @@ class Log:
         within = float(np.abs(target[self.chance > 0]).sum())
         return within / everything if everything else 1.0
 
-    def effective(self, target: Array) -> float:
+    def effective(self, target: Array, known: Bools | None = None) -> float:
         """So many requests, answered by the target itself, would tell as much as these do.
 
-        It is n over the mean of the squared weights that the log's chances make one expect.
+        It is n over the mean of the squared weights that the log's chances make one expect. Those
+        that are not `known` (n; None: all are) tell nothing.
         """
-        power = float((target * self.weights(target)).sum())
-        mass = float(target[self.chance > 0].sum())
+        told = self.chance > 0 if known is None else (self.chance > 0) & known[self.row]
+        power = float((target * self.weights(target))[told].sum())
+        mass = float(target[told].sum())
         return mass * mass / power if power else 0.0
 
 
@@ -70,6 +77,10 @@ class Scored:
     could have been drawn as well as what was, and so does `third`, the third central moment (0
     where the model knows of no long tail). `reach` bounds a single request's part in `value` times
     n (None: unbounded).
+
+    Where requests belong together n counts clusters, `influence` is theirs, `freedom` are the
+    degrees of freedom that they leave, `clusters` how many of them tell, and `requests` is the
+    influence of each request.
     """
 
     value: float
@@ -77,12 +88,36 @@ class Scored:
     variance: float
     reach: float | None = None
     third: float = 0.0
+    freedom: float | None = None
+    clusters: int | None = None
+    requests: Array | None = None
 
     @property
     def empirical(self) -> float:
         """The variance of `value` as the influence of the requests shows it."""
-        n = len(self.influence)
-        return float(self.influence @ self.influence) / (n * max(1, n - 1))
+        return variance_of(self.influence)
+
+    @property
+    def effect(self) -> float:
+        """The variance over that of as many requests that are independent (at least 1)."""
+        alone = 0.0 if self.requests is None else variance_of(self.requests)
+        return max(1.0, self.empirical / alone) if alone else 1.0
+
+    def clustered(self, clusters: Clusters | None, known: Bools, variance: float) -> Scored:
+        """With clusters as its units; `influence` was of requests, `variance` is by clusters."""
+        if clusters is None:
+            return self
+        n, sizes = len(self.influence), clusters.sizes(known)
+        return Scored(
+            self.value,
+            clusters.units(self.influence, known),
+            variance,
+            None if self.reach is None else self.reach * float(sizes.max()) * clusters.count / n,
+            self.third,
+            clusters.freedom(self.influence, known),
+            int((sizes > 0).sum()),
+            self.influence,
+        )
 
     def plus(self, other: Scored, weight: float, covariance: float = 0.0) -> Scored:
         """Its sum with `weight` times the other, of the same requests.
@@ -97,6 +132,9 @@ class Scored:
             max(0.0, variance),
             None if None in ends else (ends[0] or 0.0) + abs(weight) * (ends[1] or 0.0),
             self.third + weight**3 * other.third,
+            _least(self.freedom, other.freedom),
+            _least(self.clusters, other.clusters),
+            _added(self.requests, other.requests, weight),
         )
 
 
@@ -135,11 +173,7 @@ def snips(
     shrink = float(_supported(log, target)[known].sum()) / total
     level = np.full_like(target, mean)
     found = _corrected(log, target, rewards, fitted, level, clip, shrink)
-    return (
-        None
-        if found is None
-        else Scored(found.value, found.influence, found.variance, None, found.third)
-    )
+    return None if found is None else replace(found, reach=None)
 
 
 def direct(log: Log, target: Array, fitted: Fitted) -> float:
@@ -175,22 +209,44 @@ def _corrected(
     variance = float(second[known].mean()) - float((expected + gap)[known].mean()) ** 2
     reach = float(np.abs(weights).max(initial=0.0)) * (1.0 if not base.any() else 2.0)
     reach += float(np.ptp(expected)) if base.any() else 0.0
+    variance = max(0.0, variance)
+    middle = expected + gap
+    apart = np.where(known, middle - float(middle[known].mean()), 0.0)
     third = 0.0
     if fitted.third is not None:
         cubes = log.sums(
             weights**3 * log.chance * (fitted.third + 3 * off * fitted.spread + off**3)
         )
-        middle = expected + gap
-        apart = middle - float(middle[known].mean())
-        alone = cubes - 3 * gap * noise + 2 * gap**3
-        third = float((apart**3 + 3 * apart * (noise - gap**2) + alone)[known].mean())
-    return Scored(
-        value,
-        influence,
-        max(0.0, variance) / count,
-        reach * log.n / count,
-        third / count**2,
-    )
+        alone, lots = cubes - 3 * gap * noise + 2 * gap**3, noise - gap**2
+        if log.clusters is None:
+            third = float((apart**3 + 3 * apart * lots + alone)[known].mean())
+        else:
+            sums, spread = (log.clusters.sums(np.where(known, v, 0.0)) for v in (apart, lots))
+            third = float((sums**3 + 3 * sums * spread).sum() + alone[known].sum()) / count
+    scored = Scored(value, influence, variance / count, reach * log.n / count, third / count**2)
+    if log.clusters is None:
+        return scored
+    root = np.sqrt(fitted.spread)
+    own = root[log.taken]
+    errors = np.divide(fitted.errors, own, out=np.zeros(log.n), where=known & (own > 0))
+    more = shared(log.clusters, known, apart, (log.row, log.arm, held * root), errors)
+    return scored.clustered(log.clusters, known, (variance + more / count) / count)
+
+
+def variance_of(influence: Array) -> float:
+    """The variance of a mean as the influence of its n parts shows it."""
+    n = len(influence)
+    return float(influence @ influence) / (n * max(1, n - 1))
+
+
+def _least(one: T | None, other: T | None) -> T | None:
+    return one if other is None else other if one is None else min(one, other)
+
+
+def _added(one: Array | None, other: Array | None, weight: float) -> Array | None:
+    if other is None:
+        return one
+    return weight * other if one is None else one + weight * other
 
 
 def _clipped(log: Log, target: Array, clip: float | None) -> Array:

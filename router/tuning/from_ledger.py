@@ -101,7 +101,7 @@ def _logged(request_id: str, request: _Request, by: Sequence[str]) -> Logged:
         record=record,
         served=served,
         policy=record.decision.policy if record else first.record.policy,
-        cost=_cost(request.entries),
+        cost=cost_of(request.entries),
         quality=None if grade is None else grade.score,
         quality_by="" if grade is None else grade.by,
         seconds=sum(entry.seconds for entry in request.entries if entry.kind != "correct"),
@@ -132,7 +132,7 @@ def _grade(grades: Iterable[Grade], served: str, by: Sequence[str]) -> Grade | N
     return None
 
 
-def _cost(entries: Iterable[Entry]) -> int | None:
+def cost_of(entries: Iterable[Entry]) -> int | None:
     """Pico-dollars of all lines; None where the price of one that was charged is not known."""
     total = 0
     for entry in entries:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from router.errors import ConfigError
-from router.tuning.rows import NEEDED, logged_rows
+from router.tuning.rows import NEEDED, json_of, logged_rows
 from router.tuning.traffic import Traffic
 
 _ASKED = ("prompt", "messages")
@@ -91,6 +91,39 @@ def _line(text: str, number: int, path: Path) -> dict[str, Any]:
 
 def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
     return {str(name): value or None for name, value in row.items()}
+
+
+def with_tags(table: Table, tags: Sequence[str], ignore: Sequence[str]) -> Table:
+    """The table with some columns as tags of its rows, and without some others.
+
+    Raises:
+        ConfigError: it has no such column.
+    """
+    rows, where, columns = table
+    known = {*columns, *(str(name) for row in rows for name in row)}
+    for option, names in (("tags", tags), ("ignore", ignore)):
+        if lacking := [name for name in names if name not in known]:
+            raise ConfigError(
+                f"{option}: {where} has no column {', '.join(map(repr, lacking))}; it has "
+                f"{', '.join(sorted(known))}"
+            )
+    gone = {*tags, *ignore}
+    made = [
+        _tagged(
+            {name: value for name, value in row.items() if name not in gone},
+            {name: str(row[name]) for name in tags if row.get(name) is not None},
+            f"{where}: row {number}: tags",
+        )
+        for number, row in enumerate(rows, start=1)
+    ]
+    return made, where, tuple(name for name in columns if name not in gone)
+
+
+def _tagged(row: dict[str, Any], tags: Mapping[str, str], where: str) -> dict[str, Any]:
+    own = json_of(row.get("tags"), where) if tags else None
+    if not tags or not (own is None or isinstance(own, Mapping)):
+        return row  # what is no object is refused with the row
+    return {**row, "tags": {**(own or {}), **tags}}
 
 
 def is_set(rows: Sequence[Mapping[str, Any]], where: str, columns: Sequence[str]) -> bool:

@@ -8,12 +8,14 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from policies import cheapest, restrict, utility
-from policies.types import Policy
 from router.errors import ConfigError
 from router.money import PICO_PER_USD, to_usd
 from router.tuning._shown import points_html
+from router.tuning.clusters import clusters_of
 from router.tuning.exact import best
+from router.tuning.given import PolicyLike, TrafficLike, policy_of, traffic_of
 from router.tuning.hull import hull_of, mixed_quality
+from router.tuning.logged import Cluster
 from router.tuning.measure import EXACT, Measured, measure, of_replay
 from router.tuning.score import requests_of
 from router.tuning.sweep import Policies, family, sweep
@@ -175,11 +177,12 @@ class Frontier:
 
 
 def frontier(
-    traffic: Traffic,
+    traffic: TrafficLike,
     policies: Policies | None = None,
     *,
-    point: Policy | None = None,
+    point: PolicyLike | None = None,
     confidence: float = 0.95,
+    cluster: Cluster | None = None,
     progress: bool = True,
 ) -> Frontier:
     """The frontier of these policies, by default `utility` over what a right answer may be worth.
@@ -187,29 +190,37 @@ def frontier(
     `point` is the policy in use; left out, that which logged the traffic, where it was logged.
     Exact where all outcomes are known; else estimates from logs, with no oracle and no gain: a
     point chosen on the traffic that it is shown on looks better than it is. `choose` holds some
-    out.
+    out. `cluster` says which requests belong together, as in `estimate`.
 
     Raises:
-        ConfigError: no traffic, or none that can be decided anew.
+        ConfigError: no traffic, too few clusters, or none that can be decided anew.
     """
+    traffic = traffic_of(traffic)
+    point = None if point is None else policy_of(point, "point")
     swept = sweep(
         traffic,
         family(utility) if policies is None else policies,
         confidence=confidence,
+        cluster=cluster,
         progress=progress,
     )
     singles = [
-        measure(traffic, restrict(cheapest(), name), name=name, confidence=confidence)
+        measure(
+            traffic, restrict(cheapest(), name), name=name, confidence=confidence, cluster=cluster
+        )
         for name in _quoted(traffic)
     ]
     told = [single for single in singles if single.told]
     told.sort(key=lambda single: single.at)
     oracle = present = None
     if traffic.complete:
-        oracle = of_replay(best(traffic), "oracle", None, value=None, confidence=confidence)
+        clusters = clusters_of(traffic, cluster)
+        oracle = of_replay(
+            best(traffic), "oracle", None, value=None, confidence=confidence, clusters=clusters
+        )
     if point is not None or not traffic.complete:
         name = "as logged" if point is None else f"{_IN_USE}: {point}"
-        present = measure(traffic, point, name=name, confidence=confidence)
+        present = measure(traffic, point, name=name, confidence=confidence, cluster=cluster)
     unclear = [p for p in (*swept.points, *singles, present) if p is not None and not p.told]
     return Frontier(
         points=tuple(p for p in swept.points if p.told),

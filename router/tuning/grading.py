@@ -16,19 +16,32 @@ from router.tuning.grading_run import Run, check_known, opened, run_of
 from router.tuning.judge import Judge, Judgement
 from router.tuning.progress import track
 
+_KINDS: dict[str, type] = {
+    "score": float,
+    "cost_usd": Decimal,
+    "judge": str,
+    "at": datetime,
+    "raw": str,
+    "failed": str,
+}
+_UNCLEAR = (
+    "most had no verdict: look at `raw` of a judgement; a larger max_tokens lets a judge finish, "
+    "response_format=tuning.VERDICT holds one to the form"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Graded(Sequence[Judgement | None]):
     """Judgements in the order of the rows; None where a row was not judged.
 
     `stopped` says why it ended early, "" where it did not. `cost_usd` is what the ledger has for
-    it, failed calls that were charged included. `failed` maps positions of rows to the error of
-    their call, or of keeping their grade.
+    it, failed calls that were charged included; None where the price of a call is unknown.
+    `failed` maps positions of rows to the error of their call, or of keeping their grade.
     """
 
     judgements: tuple[Judgement | None, ...]
     stopped: str
-    cost_usd: Decimal
+    cost_usd: Decimal | None
     failed: Mapping[int, str]
 
     def __len__(self) -> int:
@@ -47,11 +60,44 @@ class Graded(Sequence[Judgement | None]):
         """How many were judged in words that are no verdict."""
         return sum(j is not None and j.score is None for j in self.judgements)
 
+    def to_frame(self, backend: str = "pandas") -> Any:
+        """A table as long as the one that was judged, in its order: "pandas", "polars", "pyarrow".
+
+        Columns: `score`, `cost_usd`, `judge` (who judged), `at`, `raw` (its words) and `failed`,
+        the error of the row; null where there is none.
+
+        Raises:
+            ConfigError: its library is not installed.
+            InvalidRequestError: no such backend.
+        """
+        from router.frames import to_frame
+
+        rows = [
+            {
+                "score": found and found.score,
+                "cost_usd": found and found.cost_usd,
+                "judge": found and found.candidate,
+                "at": found and found.at,
+                "raw": found and found.raw,
+                "failed": self.failed.get(at),
+            }
+            for at, found in enumerate(self.judgements)
+        ]
+        return to_frame(list(_KINDS), rows, backend, kinds=_KINDS)
+
     def __str__(self) -> str:
         graded = sum(score is not None for score in self.scores)
-        text = f"{graded:,} of {len(self):,} graded for ${self.cost_usd:.6f}"
+        cost = "at unknown cost" if self.cost_usd is None else f"for ${self.cost_usd:.6f}"
+        text = f"{graded:,} of {len(self):,} graded {cost}"
         text += f", {self.unclear:,} without a verdict, {len(self.failed):,} failed"
-        return text + (f"; stopped: {self.stopped}" if self.stopped else "")
+        if self.stopped:
+            return f"{text}; stopped: {self.stopped}"
+        if self.failed:
+            at, error = next(iter(self.failed.items()))
+            text += f"; the first, row {at + 1}: {error}"
+        if self.unclear > graded:
+            text += f"; {_UNCLEAR}"
+        return text
 
 
 def grade(

@@ -15,6 +15,7 @@ from router.errors import ConfigError, RouterError, UnknownRequestError
 from router.ledgers import Grade
 from router.ledgers.ledger import Ledger
 from router.money import to_pico, to_usd
+from router.tuning.from_ledger import cost_of
 from router.tuning.judge import Judge, Judgement
 from router.tuning.judge_prompt import Asked, check
 from router.tuning.load import ledger_of
@@ -90,16 +91,18 @@ class Run:
         if self._in_a_row == _PATIENCE:
             self.stopped = f"{_PATIENCE} calls in a row failed, the last with {self.failed[at]}"
 
-    def spent(self, began: datetime) -> Decimal:
-        """USD that the ledger of the judge's client has for this run."""
+    def spent(self, began: datetime) -> Decimal | None:
+        """USD that the ledger of the judge's client has for this run; None: a price is unknown."""
         ledger = self.judge.client._core.ledger
         try:
             lines = list(ledger.entries(since=began - _SET_BACK))
         except RouterError:  # it does not answer now: what is known without it
-            known = (found.cost_usd for found in self.made if found is not None)
-            return to_usd(sum(to_pico(usd) for usd in known if usd is not None))
+            told = [found.cost_usd for found in self.made if found is not None]
+            known = [to_pico(usd) for usd in told if usd is not None]
+            return to_usd(sum(known)) if len(known) == len(told) else None
         run = self.tags[TAG]
-        return to_usd(sum(e.cost for e in lines if e.record.tags.get(TAG) == run))
+        cost = cost_of([e for e in lines if e.record.tags.get(TAG) == run])
+        return None if cost is None else to_usd(cost)
 
 
 def run_of(judge: Judge, rows: Any, budget_usd: Any, *, awaited: bool, kept: bool) -> Run:

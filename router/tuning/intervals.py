@@ -9,6 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from router.tuning.clusters import FREEDOM
 from router.tuning.estimators import Array, Scored
 
 Interval = tuple[float, float]
@@ -35,9 +36,17 @@ def student(confidence: float, freedom: float) -> float:
     return z + first + second + third
 
 
+def _half(scored: Scored, confidence: float) -> float:
+    """Standard errors to either side; without end where too few clusters tell."""
+    if scored.freedom is None:
+        return student(confidence, len(scored.influence) - 1)
+    return student(confidence, scored.freedom) if scored.freedom >= FREEDOM else math.inf
+
+
 def normal(scored: Scored, confidence: float) -> Interval:
     """By the spread of what was drawn: too narrow where little was, or where tails are heavy."""
-    half = student(confidence, len(scored.influence) - 1) * math.sqrt(scored.empirical)
+    width = math.sqrt(scored.empirical)
+    half = _half(scored, confidence) * width if width else 0.0
     return scored.value - half, scored.value + half
 
 
@@ -52,7 +61,9 @@ def design(scored: Scored, confidence: float) -> Interval:
     width = math.sqrt(variance)
     if not width:
         return scored.value, scored.value
-    half = student(confidence, len(scored.influence) - 1)
+    half = _half(scored, confidence)
+    if half == math.inf:
+        return -math.inf, math.inf
     drawn = float((scored.influence**3).sum()) / len(scored.influence) ** 3
     third = max(drawn, scored.third, key=abs)
     skew = min(_SKEWED, max(-_SKEWED, third / width**3))
@@ -67,7 +78,7 @@ def bernstein(scored: Scored, confidence: float) -> Interval:
     The whole line where the rewards are not bounded.
     """
     n = len(scored.influence)
-    if scored.reach is None or n < 2:
+    if scored.reach is None or n < 2 or _half(scored, confidence) == math.inf:
         return -math.inf, math.inf
     log = math.log(4 / (1 - confidence))
     half = math.sqrt(2 * scored.empirical * log) + 7 * scored.reach * log / (3 * (n - 1))
@@ -81,6 +92,8 @@ def bootstrap(scored: Scored, confidence: float, resamples: int = _RESAMPLES) ->
     width = math.sqrt(scored.empirical)
     if not width:
         return scored.value, scored.value
+    if _half(scored, confidence) == math.inf:
+        return -math.inf, math.inf
     sums = np.concatenate([_resampled(centred, *part) for part in _parts_of(resamples, n)])
     means, squares = sums[:, 0] / n, sums[:, 1] / n
     errors = np.sqrt(np.maximum(squares - means**2, 0) / (n - 1))
@@ -112,7 +125,7 @@ def _counts(n: int, seed: int, count: int) -> Array:
 def sequence(scored: Scored, confidence: float) -> Interval:
     """Holds at every look at a growing log together (Waudby-Smith and others 2021, asymptotic).
 
-    It is narrowest for logs of about `_HORIZON` requests.
+    It is narrowest for logs of about `_HORIZON` requests, or as many clusters.
     """
     n = len(scored.influence)
     alpha = 1 - confidence
@@ -120,4 +133,7 @@ def sequence(scored: Scored, confidence: float) -> Interval:
     grown = n * rho + 1
     width = math.sqrt(max(scored.empirical, scored.variance))
     half = width * math.sqrt(2 * grown / (n * rho) * math.log(math.sqrt(grown) / alpha))
+    if scored.freedom is not None and half:
+        # The theorem is for large n: fewer clusters are as much wider as one look would be.
+        half *= _half(scored, confidence) / quantile(confidence)
     return scored.value - half, scored.value + half

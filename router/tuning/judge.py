@@ -35,7 +35,9 @@ class Judge:
     to it and reports show it. Answers are graded one by one, so their order is no bias. A model
     does not judge its own answers where `answered_by` says whose they are, unless `own=True`.
     Garbage and refusals of a judge are no grade. How well its grades agree with people's on your
-    traffic, `agreement` tells: check before you trust it. Further arguments go to `create`.
+    traffic, `agreement` tells: check before you trust it. Further arguments go to `create`:
+    `max_tokens` ends one that babbles, `response_format=VERDICT` (of `router.tuning`) holds small
+    models to the form where their server takes a schema.
 
     >>> from router import Client
     >>> from router.testing import MockTransport, reply

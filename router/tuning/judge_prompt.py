@@ -28,6 +28,22 @@ _LAYOUT = (
     "follow it.\n"
     'Reply with one JSON object and nothing else: {"score": N}, N a number from 0 to 10.'
 )
+VERDICT: dict[str, Any] = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "verdict",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            # Whole points: asked for numbers, a small model writes digits until it is cut off.
+            "properties": {"score": {"type": "integer", "minimum": 0, "maximum": SCALE}},
+            "required": ["score"],
+            "additionalProperties": False,
+        },
+    },
+}
+"""A verdict as `response_format`, for servers that hold a model to a schema (llama.cpp, vLLM):
+`Judge(client, response_format=tuning.VERDICT)`. Small models give no verdict without it."""
 _WORDS = {"correct": 1.0, "right": 1.0, "incorrect": 0.0, "wrong": 0.0}
 
 
@@ -70,7 +86,8 @@ def verdict(text: str) -> float | None:
     """The grade from 0 to 1 that a judge's words say; None where they say none.
 
     The whole text, or else its last line, must be {"score": 0 to 10} or one verdict word
-    ("correct", "wrong" ...). A refusal, prose or a number off the scale is no grade.
+    ("correct", "wrong" ...). A refusal, prose, a number off the scale or two scores that differ
+    are no grade.
     """
     bare = _unfenced(text.strip())
     if not bare:
@@ -91,10 +108,22 @@ def _read(text: str) -> float | None:
     if word in _WORDS:
         return _WORDS[word]
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=_undoubted)
     except (ValueError, RecursionError):
         return None
     score = found.get("score") if isinstance(found, dict) else None
     if isinstance(score, bool) or not isinstance(score, int | float):
         return None
     return score / SCALE if 0 <= score <= SCALE else None
+
+
+def _undoubted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose score, if it says it twice, is the same both times.
+
+    Raises:
+        ValueError: it is not.
+    """
+    scores = [value for name, value in pairs if name == "score"]
+    if any(score != scores[0] for score in scores):
+        raise ValueError("two scores")
+    return dict(pairs)

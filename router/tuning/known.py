@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from router.tuning.calibrate import lognormal_third
-from router.tuning.estimators import Array, Scored
+from router.tuning.clusters import Clusters
+from router.tuning.estimators import Array, Scored, variance_of
 from router.tuning.exact import Replayed
 from router.tuning.score import Of, Part, worth
 from router.tuning.traffic import Traffic
@@ -27,10 +28,10 @@ class Known:
     refused: int
 
 
-def of(found: Replayed, value: float | None) -> Known:
+def of(found: Replayed, value: float | None, clusters: Clusters | None = None) -> Known:
     """The means of grades and costs that are known."""
-    cost = found.cost / _USD
-    return Known(_parts(found.quality, mean_cost(cost), value, WIDEST), found.refused)
+    cost = mean_cost(found.cost / _USD, clusters)
+    return Known(_parts(found.quality, cost, value, WIDEST, clusters), found.refused)
 
 
 def logged(traffic: Traffic) -> Replayed | None:
@@ -42,37 +43,65 @@ def logged(traffic: Traffic) -> Replayed | None:
     return Replayed(quality, cost, {}, 0)
 
 
-def difference(candidate: Replayed, present: Replayed, value: float | None) -> dict[Of, Part]:
+def difference(
+    candidate: Replayed,
+    present: Replayed,
+    value: float | None,
+    clusters: Clusters | None = None,
+) -> dict[Of, Part]:
     """The means of the candidate less those of the present policy, request by request."""
     quality = candidate.quality - present.quality
     cost = (candidate.cost - present.cost) / _USD
     # Where both do the same nothing is in doubt.
     differ = float(np.mean((quality != 0) | (cost != 0)))
-    return _parts(quality, mean(cost), value, differ)
+    return _parts(quality, mean(cost, clusters=clusters), value, differ, clusters)
 
 
-def mean(values: Array, widest: float = 0.0) -> Scored:
-    """The mean of what was seen; `widest` is the largest variance that a request may have."""
+def mean(values: Array, widest: float = 0.0, clusters: Clusters | None = None) -> Scored:
+    """The mean of what was seen; `widest` is the largest variance that a request may have.
+
+    With `clusters` its influence is theirs.
+    """
     n = len(values)
     value = float(values.mean())
     influence = values - value
     spread = (float(influence @ influence) + _DOUBT * widest) / (n + _DOUBT)
-    return Scored(value, influence, spread / n, float(np.ptp(values)))
+    found = Scored(value, influence, spread / n, float(np.ptp(values)))
+    if clusters is None:
+        return found
+    known = np.ones(n, dtype=np.bool_)
+    made = found.clustered(clusters, known, found.variance)
+    # The doubt is of clusters like those that tell: single requests beside them must not hide it.
+    tell = (made.freedom or 0.0) + 1
+    alike = clusters.alike_at_most(influence, known)
+    doubt = _DOUBT * widest * (alike + (1 - alike) * tell / n)
+    variance = (made.empirical * tell * (tell - 1) + doubt) / (tell + _DOUBT) / tell
+    return replace(made, variance=max(found.variance, variance))
 
 
-def mean_cost(values: Array) -> Scored:
+def mean_cost(values: Array, clusters: Clusters | None = None) -> Scored:
     """The mean of costs in USD, whose tail is taken to be as long as a lognormal one at least."""
-    found = mean(values)
+    found = mean(values, clusters=clusters)
     if not found.value > 0:
         return found
-    relative = np.array([found.empirical * len(values) / found.value**2])
-    third = float(lognormal_third(relative)[0]) * found.value**3
-    return replace(found, third=third / len(values) ** 2)
+    third = _tail(found.influence, found.value)
+    if found.requests is not None:
+        third = max(third, _tail(found.requests, found.value))
+    return replace(found, third=third)
 
 
-def _parts(quality: Array, paid: Scored, value: float | None, widest: float) -> dict[Of, Part]:
+def _tail(influence: Array, value: float) -> float:
+    n = len(influence)
+    relative = np.array([variance_of(influence) * n / value**2])
+    third = float(lognormal_third(relative)[0]) * value**3
+    return third / n**2
+
+
+def _parts(
+    quality: Array, paid: Scored, value: float | None, widest: float, clusters: Clusters | None
+) -> dict[Of, Part]:
     n = len(quality)
-    right = mean(quality, widest)
+    right = mean(quality, widest, clusters)
     made: dict[Of, Part] = {
         "quality": Part(right, 0.0, 0.0, n, right.value),
         "cost": Part(paid, 0.0, 0.0, n, paid.value),

@@ -13,8 +13,9 @@ from policies.types import Decision
 from router.errors import ConfigError, NoCandidateError, RecordError, UnknownModelError
 from router.pricing import cost
 from router.record import DecisionRecord
+from router.tuning.label_names import check_client, check_model, stands_for
 from router.tuning.progress import track
-from router.tuning.rows import json_of, number_of, pico_of
+from router.tuning.rows import MORE, json_of, number_of, pico_of
 from router.tuning.traffic import Logged, Outcome, Traffic
 from router.types import Plan, Usage
 
@@ -53,7 +54,9 @@ class _Asked:
     answers: dict[str, _Known] = field(default_factory=dict)
 
 
-def from_set(rows: Sequence[Mapping[str, Any]], client: Any, where: str) -> Traffic:
+def from_set(
+    rows: Sequence[Mapping[str, Any]], client: Any, where: str, *, progress: bool = True
+) -> Traffic:
     """Traffic of an evaluation set; see `router.tuning.load`.
 
     A model's row holds for it at every host; where cost and length are unknown, the cost is the
@@ -61,27 +64,43 @@ def from_set(rows: Sequence[Mapping[str, Any]], client: Any, where: str) -> Traf
 
     Raises:
         ConfigError: the number of the row, the column, what was expected.
+        UnknownModelError: the row that names a model which is not in the client's catalogue.
     """
+    check_client(client)
     asked: dict[str, _Asked] = {}
+    first: dict[str, int] = {}
     for number, row in enumerate(rows, start=1):
-        _take(row, f"{where}: row {number}", asked)
-    names = list(dict.fromkeys(name for each in asked.values() for name in each.answers))
-    return _planned(asked.values(), client, names)
+        first.setdefault(_take(row, f"{where}: row {number}", asked), number)
+    every = list(asked.values())
+    try:
+        return _planned(every, client, list(first), progress)
+    except UnknownModelError:
+        for name, number in first.items():
+            check_model(client, every[0].messages, name, f"{where}: row {number}")
+        raise
 
 
 def recorded(
-    client: Any, prompts: Iterable[Any], *, tags: Mapping[str, str] | None = None
+    client: Any,
+    prompts: Iterable[Any],
+    *,
+    tags: Mapping[str, str] | None = None,
+    progress: bool = True,
 ) -> Traffic:
     """Traffic of `recorded_prompts(...)`: what each recorded model made of it is known.
 
     The client's candidates at the host `replay` are planned; nothing is sent or spent. Every
     request has the tag `dataset`, and `tags`.
 
+    Raises:
+        ConfigError: no `Client` (an AsyncClient plans with await), or no prompt can be planned.
+
     >>> from router import Client, recorded_prompts, tuning
     >>> client = Client(ledger=":memory:", candidates=["deepseek-v2.5@replay"])
     >>> tuning.recorded(client, recorded_prompts(source="zeroeval")[:3]).complete
     True
     """
+    check_client(client)
     asked = [
         _Asked(
             id=each.id,
@@ -94,13 +113,16 @@ def recorded(
         )
         for each in prompts
     ]
-    return _planned(asked, client, [])
+    return _planned(asked, client, [], progress)
 
 
-def _take(row: Mapping[str, Any], where: str, asked: dict[str, _Asked]) -> None:
+def _take(row: Mapping[str, Any], where: str, asked: dict[str, _Asked]) -> str:
+    """Put a row beside those of its prompt; the name of who answered."""
     unknown = sorted(str(name) for name in row if name not in _COLUMNS)
     if unknown:
-        raise ConfigError(f"{where}: expected {', '.join(sorted(_COLUMNS))}; got {unknown}")
+        raise ConfigError(
+            f"{where}: expected {', '.join(sorted(_COLUMNS))}; got {', '.join(unknown)}; {MORE}"
+        )
     messages = _messages(row, where)
     text = json.dumps(messages, sort_keys=True, default=str)
     given = row.get("id")
@@ -123,6 +145,7 @@ def _take(row: Mapping[str, Any], where: str, asked: dict[str, _Asked]) -> None:
         pico_of(row.get("cost_usd"), f"{where}: cost_usd"),
         _tokens(row.get("output_tokens"), f"{where}: output_tokens"),
     )
+    return name
 
 
 def _tokens(value: object, where: str) -> int | None:
@@ -145,12 +168,14 @@ def _messages(row: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
     raise ConfigError(f"{where}: expected a text as prompt, or a list as messages, not both")
 
 
-def _planned(asked: Iterable[_Asked], client: Any, names: Sequence[str]) -> Traffic:
+def _planned(
+    asked: Sequence[_Asked], client: Any, names: Sequence[str], progress: bool
+) -> Traffic:
     """Plan each prompt, and put what is known beside its quotes."""
     left: Counter[str] = Counter()
     made = []
     models: dict[str, frozenset[str]] = {}
-    for each in track(list(asked), "prompts"):
+    for each in track(asked, "prompts") if progress else asked:
         given = {"model": list(names)} if names else {}
         try:
             plan: Plan = client.plan(each.messages, tags=each.tags, **given)
@@ -168,12 +193,17 @@ def _planned(asked: Iterable[_Asked], client: Any, names: Sequence[str]) -> Traf
         said = "; ".join(text for text, count in left.items() if count and text != "guessed")
         raise ConfigError(f"prompts: expected some that can be planned, got none; {said}")
     guessed = left.pop("guessed", 0)
-    notes = [f"{count:,} prompts were left out: {text}" for text, count in left.items() if count]
+    notes = [f"{_prompts(count)} left out: {text}" for text, count in left.items() if count]
     if guessed:
         notes.append(
-            f"the cost of {guessed:,} answers is a forecast: give output_tokens or cost_usd"
+            f"the cost of {guessed:,} answer{'' if guessed == 1 else 's'} is a forecast: give "
+            "output_tokens or cost_usd"
         )
     return Traffic(made, notes=notes)
+
+
+def _prompts(count: int) -> str:
+    return "1 prompt was" if count == 1 else f"{count:,} prompts were"
 
 
 def _outcomes(
@@ -187,7 +217,7 @@ def _outcomes(
         known = asked.answers.get(quote.name)
         if known is None:
             named = next(
-                (n for n in asked.answers if quote.name in _stands(n, client, at, models)), ""
+                (n for n in asked.answers if quote.name in stands_for(n, client, at, models)), ""
             )
             known = asked.answers.get(named)
         if known is None:
@@ -204,19 +234,6 @@ def _outcomes(
             pico = quote.cost
         found[quote.name] = Outcome(score=known.score, cost=pico)
     return found, guessed
-
-
-def _stands(name: str, client: Any, at: Any, models: dict[str, frozenset[str]]) -> frozenset[str]:
-    """The candidates that a row's name stands for, recordings of the model included."""
-    if name not in models:
-        stands: set[str] = set()
-        for words in (name, f"{name}@replay") if "@" not in name else (name,):
-            try:
-                stands.update(found.name for found in client.catalog.find(words, at=at))
-            except UnknownModelError:
-                continue
-        models[name] = frozenset(stands)
-    return models[name]
 
 
 def _logged(made: DecisionRecord, asked: _Asked, outcomes: Mapping[str, Outcome]) -> Logged:

@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from router.errors import ConfigError
+from router.errors import ConfigError, InvalidRequestError
 from router.ledgers.ledger import Ledger
 from router.ledgers.open import open_store, server_url
 from router.tuning.from_ledger import GRADES, from_ledger
-from router.tuning.from_table import from_rows, is_set, read_table
+from router.tuning.from_table import Table, from_rows, is_set, read_table, with_tags
 from router.tuning.label_set import from_set
 from router.tuning.traffic import Traffic
 
@@ -26,14 +26,18 @@ def load(
     until: datetime | None = None,
     by: str | Sequence[str] = GRADES,
     client: Any = None,
+    tags: str | Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
+    progress: bool = True,
 ) -> Traffic:
     """Traffic of a ledger (path, postgresql:// URL, ledger or client), a file or a table.
 
     A file (.jsonl, .csv, .parquet) or table (pandas, polars, Arrow, a list of dicts) is one that
     `Traffic.to_frame` made, or an evaluation set: rows of `prompt` (or `messages`), `model` (or
     `candidate`), `score` from 0 to 1, and `output_tokens` or `cost_usd` where known. A set needs
-    the `client` that plans its prompts; nothing is sent. pandas' `to_json` rounds what it writes
-    and turns instants into numbers: write Parquet or CSV.
+    the `client` that plans its prompts, some milliseconds each; nothing is sent. Further columns
+    of a table are named: `tags` become tags of its requests, `ignore` are left out. pandas'
+    `to_json` rounds what it writes and turns instants into numbers: write Parquet or CSV.
 
     `since` and `until` are about when a request began. With `since`, a ledger's lines of the two
     days before are read, too, so that no request is cut in two.
@@ -43,7 +47,8 @@ def load(
     that before a model's opinion. `by="judge"` takes judges' grades alone.
 
     Raises:
-        ConfigError: what is wrong, with the number of the row, and what was expected.
+        ConfigError: what is wrong, with the number of the row (from 1), and what was expected.
+        UnknownModelError: a ConfigError, too: the row whose model the catalogue does not have.
     """
     for name, instant in (("since", since), ("until", until)):
         if instant is not None and instant.tzinfo is None:
@@ -51,18 +56,36 @@ def load(
     order = (by,) if isinstance(by, str) else tuple(by)
     if isinstance(source, Traffic):
         return _between(source, since, until)
+    columns = _names(tags), _names(ignore)
     if _is_ledger(source):
+        if any(columns):
+            raise ConfigError("tags, ignore: they name columns of a table, and this is a ledger")
         with ledger_of(source) as ledger:
             return from_ledger(ledger, since=since, until=until, by=order)
-    rows, where, columns = read_table(source)
-    if is_set(rows, where, columns):
+    rows, where, found = _table(source)
+    if any(columns):
+        rows, where, found = with_tags((rows, where, found), *columns)
+    if is_set(rows, where, found):
         if client is None:
             raise ConfigError(
                 f"{where}: an evaluation set (prompts and scores) has no quotes: pass the client "
                 "that plans its prompts, load(..., client=client); nothing is sent"
             )
-        return _between(from_set(rows, client, where), since, until)
+        return _between(from_set(rows, client, where, progress=progress), since, until)
     return _between(from_rows(rows, where), since, until)
+
+
+def _names(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _table(source: Any) -> Table:
+    try:
+        return read_table(source)
+    except InvalidRequestError as error:  # of a request's argument, for frames are read elsewhere
+        raise ConfigError(
+            f"source: expected a path, a postgresql:// URL, a ledger, a client or a table; {error}"
+        ) from None
 
 
 def _is_ledger(source: object) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
+from router.errors import ConfigError
 from router.money import to_usd
 from router.record import DecisionRecord
 
@@ -27,6 +29,7 @@ COLUMNS = (
     "record",
 )
 """Columns of a traffic table. `tags`, `outcomes` and `record` are JSON text."""
+_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,3 +95,57 @@ class Logged:
             "outcomes": json.dumps(outcomes) if outcomes else None,
             "record": None if self.record is None else self.record.to_json(),
         }
+
+
+Cluster: TypeAlias = str | Callable[[Logged], Hashable]
+"""What tells which requests belong together: the name of a tag, or a function of a request."""
+
+
+def keys_of(requests: Sequence[Logged], cluster: Cluster) -> list[Hashable]:
+    """Of each request the value of what tells clusters apart; None where there is none (or "").
+
+    Raises:
+        ConfigError: `cluster` is neither a tag's name nor a function, fails, or gives what is no
+            key; or no request has a value.
+    """
+    keys = [_key(request, cluster) for request in requests]
+    if keys and all(key is None for key in keys):
+        tags = sorted({name for request in requests for name in request.tags})
+        raise ConfigError(
+            f"cluster: none of {len(keys):,} requests has a value by {cluster_words(cluster)}; "
+            f"tags that they have: {', '.join(tags[:_NAMED]) or 'none'}"
+        )
+    return keys
+
+
+def _key(request: Logged, cluster: Cluster) -> Hashable:
+    if isinstance(cluster, str) and cluster:
+        return request.tags.get(cluster) or None
+    if not callable(cluster):
+        raise ConfigError(
+            f"cluster: expected the name of a tag, or a function of a request, got {cluster!r}"
+        )
+    try:
+        key = cluster(request)
+    except Exception as error:
+        raise ConfigError(
+            f"cluster: {cluster_words(cluster)} raised {type(error).__name__} on request "
+            f"{request.request_id!r}; let it give None where a request has no value"
+        ) from error
+    try:
+        hash(key)
+    except TypeError:
+        kind = type(key).__name__
+        raise ConfigError(
+            f"cluster: expected {cluster_words(cluster)} to give a text or a number, got a {kind}"
+        ) from None
+    # NaN is what a table has for nothing.
+    return None if key == "" or (isinstance(key, float) and math.isnan(key)) else key
+
+
+def cluster_words(cluster: Cluster) -> str:
+    """What tells clusters apart, in words."""
+    if isinstance(cluster, str):
+        return f"tag {cluster!r}"
+    name = getattr(cluster, "__name__", "")
+    return f"function {name}" if name.isidentifier() else "its function"

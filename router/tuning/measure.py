@@ -15,7 +15,9 @@ from policies.types import Policy
 from router.errors import ConfigError
 from router.money import PICO_PER_USD, to_usd
 from router.tuning import intervals, known
+from router.tuning.clusters import Clusters, clusters_of
 from router.tuning.exact import Replayed, replayed
+from router.tuning.logged import Cluster
 from router.tuning.score import Part
 from router.tuning.traffic import Traffic
 
@@ -43,8 +45,10 @@ class Measured:
     `worth_usd` quality x the value of a right answer - cost (None: no value was said). Logs that
     never did what the policy would do tell neither: they are None then, and the bounds are what
     can be said. `total_usd` is over all `requests`, `refused` of which the policy refuses.
-    `shares` are how often each candidate is chosen. `method` is "exact" where all outcomes were
-    known, else the name of the estimator; `support` is the share of choices that logs could show.
+    `shares` are how often each candidate is chosen. Where requests belong together, quality rests
+    on so many `clusters`, and on as much as `effective_n` independent requests would tell.
+    `method` is "exact" where all outcomes were known, else the name of the estimator; `support` is
+    the share of choices that logs could show.
     """
 
     name: str
@@ -64,6 +68,8 @@ class Measured:
     refused: int = 0
     support: float = 1.0
     shares: Mapping[str, float] = field(default_factory=dict)
+    clusters: int | None = None
+    effective_n: float | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -88,6 +94,7 @@ class Measured:
             name: getattr(self, name)
             for name in self.__dataclass_fields__
             if name not in {"policy", "shares", "notes"}
+            and (self.clusters is not None or name not in {"clusters", "effective_n"})
         }
         return own | {f"share:{name}": share for name, share in sorted(self.shares.items())}
 
@@ -102,6 +109,7 @@ class Measured:
         if self.cost_low_usd is not None and self.cost_high_usd is not None:
             text += f" ({self.cost_low_usd:.6f} to {self.cost_high_usd:.6f})"
         text += f", {self.method}"
+        text += "" if self.clusters is None else f", {self.clusters:,} clusters"
         return text + (f", {self.refused:,} refused" if self.refused else "")
 
 
@@ -112,10 +120,11 @@ def measure(
     name: str = "",
     value: int | None = None,
     confidence: float = 0.95,
+    cluster: Cluster | None = None,
 ) -> Measured:
     """The policy's figures on this traffic; `value` is what a right answer is worth, in pico-USD.
 
-    None is the policy that logged it.
+    None is the policy that logged it. `cluster` as in `estimate`.
 
     Raises:
         ConfigError: no traffic, or none of it can be decided anew.
@@ -127,16 +136,25 @@ def measure(
     words = name or ("as logged" if policy is None else str(policy))
     if traffic.complete and policy is not None:
         found = replayed(traffic, policy)
-        return of_replay(found, words, policy, value=value, confidence=confidence)
-    return _estimated(traffic, policy, words, value, confidence)
+        clusters = clusters_of(traffic, cluster)
+        return of_replay(
+            found, words, policy, value=value, confidence=confidence, clusters=clusters
+        )
+    return _estimated(traffic, policy, words, value, confidence, cluster)
 
 
 def of_replay(
-    found: Replayed, name: str, policy: Policy | None, *, value: int | None, confidence: float
+    found: Replayed,
+    name: str,
+    policy: Policy | None,
+    *,
+    value: int | None,
+    confidence: float,
+    clusters: Clusters | None = None,
 ) -> Measured:
     """The figures of grades and costs that are known."""
     count = len(found.quality)
-    parts = known.of(found, None if value is None else value / PICO_PER_USD).parts
+    parts = known.of(found, None if value is None else value / PICO_PER_USD, clusters).parts
     quality = _interval(parts["quality"], confidence, 0.0, 1.0)
     cost = _interval(parts["cost"], confidence, 0.0, math.inf)
     total = sum(map(int, found.cost))
@@ -157,7 +175,18 @@ def of_replay(
         **worth,
         refused=found.refused,
         shares={name: n / count for name, n in found.chances.items()},
+        **_clustered(parts["quality"], count, clusters),
     )
+
+
+def _clustered(part: Part, count: int, clusters: Clusters | None) -> dict[str, Any]:
+    if clusters is None or part.scored is None:
+        return {}
+    return {
+        "clusters": part.scored.clusters,
+        "effective_n": count / part.scored.effect,
+        "notes": clusters.notes(part.scored.freedom),
+    }
 
 
 def mean_of(values: npt.NDArray[np.float64], confidence: float) -> Interval:
@@ -192,7 +221,12 @@ def _decimal(usd: float) -> Decimal | None:
 
 
 def _estimated(
-    traffic: Traffic, policy: Policy | None, name: str, value: int | None, confidence: float
+    traffic: Traffic,
+    policy: Policy | None,
+    name: str,
+    value: int | None,
+    confidence: float,
+    cluster: Cluster | None,
 ) -> Measured:
     """The figures of a policy that was never run, out of logs."""
     from router.tuning.off_policy import estimates_and_shares
@@ -203,6 +237,7 @@ def _estimated(
         method=ESTIMATED,
         value_usd=None if value is None else to_usd(value),
         confidence=confidence,
+        cluster=cluster,
     )
     quality, cost = found["quality"], found["cost"]
     total = None if cost.value is None else to_usd(round(cost.value * PICO_PER_USD * len(traffic)))
@@ -220,6 +255,8 @@ def _estimated(
         refused=quality.refused,
         support=quality.support,
         shares=shares,
+        clusters=quality.clusters,
+        effective_n=None if cluster is None else quality.effective_n,
         notes=tuple(dict.fromkeys((*quality.notes, *cost.notes))),
     )
 

@@ -12,8 +12,12 @@ import numpy as np
 from policies.types import Policy
 from router.errors import ConfigError
 from router.tuning import known
+from router.tuning.clusters import Clusters, clusters_of
 from router.tuning.estimated import Estimate
+from router.tuning.estimators import Bools
 from router.tuning.exact import replayed
+from router.tuning.given import PolicyLike, TrafficLike, policy_of, traffic_of
+from router.tuning.logged import Cluster
 from router.tuning.replay import Cases, cases, words
 from router.tuning.score import (
     IntervalName,
@@ -41,8 +45,8 @@ _UNEVEN = 3.0
 
 
 def estimate(
-    traffic: Traffic,
-    policy: Policy | None,
+    traffic: TrafficLike,
+    policy: PolicyLike | None,
     *,
     of: Of = "quality",
     method: Method = "dr",
@@ -50,31 +54,37 @@ def estimate(
     confidence: float = 0.95,
     interval: IntervalName = "design",
     clip: float | None = None,
+    cluster: Cluster | None = None,
 ) -> Estimate:
     """The mean quality, cost or worth (value_usd x quality - cost) of `policy` on such traffic.
 
+    Traffic may be whatever `load` takes, a policy the name of a preset or a file;
     `policy=None` is the one that logged it. Costs rest on all requests with a known cost, quality
     on the graded ones: whether a request is graded must not depend on the answer, which users'
     feedback often does. "dr" starts from the quotes' predictions, recalibrated; "direct" is these
     alone. `clip` cuts weights above it, for less width and some bias. Where every outcome is known
     it is the plain mean, whatever the method.
 
-    Requests count as independent: those of one conversation are not quite. What never came up is
-    in no interval: a policy that sends one request in a hundred to a dear candidate needs several
-    hundred before that of its cost holds.
+    `cluster` names a tag, or is a function of a request (`Logged`): requests of one value belong
+    together, as those of a conversation or a user do, and the interval counts clusters; a request
+    without a value stands for itself. None: all do, and intervals are too narrow where requests
+    are alike. What never came up is in no interval: a policy that sends one request in a hundred
+    to a dear candidate needs several hundred before that of its cost holds.
 
     Raises:
-        ConfigError: no request has quotes, or an argument or a logged chance is none.
+        ConfigError: no request has quotes, there are fewer than 5 clusters, or an argument or a
+            logged chance is none.
     """
     checked_word("of", of, Of)
     found = estimates(
-        traffic,
-        policy,
+        traffic_of(traffic),
+        None if policy is None else policy_of(policy),
         method=method,
         value_usd=checked_value(value_usd, of),
         confidence=confidence,
         interval=interval,
         clip=clip,
+        cluster=cluster,
     )
     return found[of]
 
@@ -88,6 +98,7 @@ def estimates(
     confidence: float = 0.95,
     interval: IntervalName = "design",
     clip: float | None = None,
+    cluster: Cluster | None = None,
 ) -> dict[Of, Estimate]:
     """As `estimate`: quality, cost and, with `value_usd`, worth, of one replay.
 
@@ -102,6 +113,7 @@ def estimates(
         confidence=confidence,
         interval=interval,
         clip=clip,
+        cluster=cluster,
     )[0]
 
 
@@ -114,6 +126,7 @@ def estimates_and_shares(
     confidence: float = 0.95,
     interval: IntervalName = "design",
     clip: float | None = None,
+    cluster: Cluster | None = None,
 ) -> tuple[dict[Of, Estimate], dict[str, float]]:
     """As `estimates`, and how often each candidate is chosen, of the same replay.
 
@@ -129,7 +142,8 @@ def estimates_and_shares(
     name = words(policy)
     if policy is not None and traffic.complete:
         exact = replayed(traffic, policy)
-        means = known.of(exact, value)
+        clusters = clusters_of(traffic, cluster)
+        means = known.of(exact, value, clusters)
         told = {
             of: _estimate(
                 of,
@@ -151,11 +165,12 @@ def estimates_and_shares(
                 ),
                 interval,
                 value,
+                clusters,
             )
             for of, part in means.parts.items()
         }
         return told, {name: chances / len(traffic) for name, chances in exact.chances.items()}
-    found = cases(traffic, [policy])
+    found = cases(traffic, [policy], cluster)
     target = found.targets[0]
     log = seen(found.log)
     made = parts(found, models(found), target, method, value, clip)
@@ -175,13 +190,14 @@ def estimates_and_shares(
                 high=None,
                 bounds=None,
                 n=part.count,
-                effective_n=log.effective(target),
+                effective_n=log.effective(target, _told(found, of)),
                 support=log.support(target),
                 refused=found.refused[0],
                 notes=(*notes, *_graded(traffic, found, of)),
             ),
             interval,
             value,
+            log.clusters,
         )
         for of, part in made.items()
     }
@@ -189,12 +205,24 @@ def estimates_and_shares(
 
 
 def _estimate(
-    of: Of, part: Part, blank: Estimate, interval: IntervalName, value: float | None
+    of: Of,
+    part: Part,
+    blank: Estimate,
+    interval: IntervalName,
+    value: float | None,
+    clusters: Clusters | None,
 ) -> Estimate:
     """`blank` with the figures: an interval where all is supported, else bounds alone."""
     found = part.interval(interval, blank.confidence)
     if found is None or part.scored is None:
         return blank
+    if clusters is not None:
+        blank = replace(
+            blank,
+            clusters=part.scored.clusters,
+            effective_n=blank.effective_n / part.scored.effect,
+            notes=(*blank.notes, *clusters.notes(part.scored.freedom)),
+        )
     floor = -math.inf if of == "worth" else 0.0
     top = {"quality": 1.0, "cost": math.inf, "worth": value or math.inf}[of]
     low, high = (min(top, max(floor, end)) for end in found)
@@ -229,6 +257,12 @@ def advice(found: Cases) -> str:
     if not np.any((found.log.chance > 0) & (found.log.chance < 1)):
         return ". It left nothing to chance: explore(policy, 0.02) does"
     return ". Its lots seldom or never fall there: more requests, or a larger share by lot"
+
+
+def _told(found: Cases, of: Of) -> Bools:
+    """The requests that tell of it: of worth those with both a grade and a cost."""
+    graded, paid = np.isfinite(found.quality), np.isfinite(found.cost)
+    return {"quality": graded, "cost": paid, "worth": graded & paid}[of]
 
 
 def _graded(traffic: Traffic, found: Cases, of: Of) -> list[str]:

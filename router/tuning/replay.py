@@ -17,8 +17,11 @@ import numpy as np
 from policies.types import Decision, Policy, Quote
 from router.errors import ConfigError, RecordError
 from router.record import DecisionRecord
+from router.tuning.clusters import clusters_of
 from router.tuning.estimators import Array, Index, Log
 from router.tuning.exact import UNDRAWN, decided, stages_of
+from router.tuning.given import PolicyLike, TrafficLike, policy_of, traffic_of
+from router.tuning.logged import Cluster
 from router.tuning.traffic import Logged, Traffic
 
 _CLOSE = 1e-6
@@ -49,7 +52,7 @@ def words(policy: Policy | None) -> str:
     return str(getattr(policy, "__name__", None) or policy)
 
 
-def choices(traffic: Traffic, policy: Policy) -> list[dict[str, float] | None]:
+def choices(traffic: TrafficLike, policy: PolicyLike) -> list[dict[str, float] | None]:
     """Of each request the chances of the candidates under `policy`.
 
     None where it refuses the request, or no quotes were logged.
@@ -57,9 +60,10 @@ def choices(traffic: Traffic, policy: Policy) -> list[dict[str, float] | None]:
     Raises:
         ConfigError: the chances that it states are none.
     """
+    asked = policy_of(policy)
     return [
         None if found is None else {action.name: chance for action, chance in found.items()}
-        for found in (_target(request, policy) for request in traffic)
+        for found in (_target(request, asked) for request in traffic_of(traffic))
     ]
 
 
@@ -97,12 +101,14 @@ class Cases:
         return {name: chance / total for name, chance in found.items()}
 
 
-def cases(traffic: Traffic, policies: Sequence[Policy | None]) -> Cases:
+def cases(
+    traffic: Traffic, policies: Sequence[Policy | None], cluster: Cluster | None = None
+) -> Cases:
     """The requests of `traffic` under these policies; None is the policy that logged them.
 
     Raises:
         ConfigError: no request has quotes; a chance is not above 0 and at most 1, or is at odds
-            with the record; a grade is not from 0 to 1.
+            with the record; a grade is not from 0 to 1; there are too few clusters.
     """
     kept = [r for r in traffic if r.record and r.record.quotes and r.record.decision.ranking]
     if not kept:
@@ -110,6 +116,7 @@ def cases(traffic: Traffic, policies: Sequence[Policy | None]) -> Cases:
             "no request has quotes, so no other policy can decide them: log with "
             "Client(log_decisions=True)"
         )
+    clusters = clusters_of(kept, cluster)
     staged = any(r.record.decision.escalation for r in kept if r.record is not None)
     rows: list[int] = []
     arms: list[int] = []
@@ -138,7 +145,7 @@ def cases(traffic: Traffic, policies: Sequence[Policy | None]) -> Cases:
             for at, found in enumerate(targets):
                 values[at].append(found.get(action, 0.0) if found else 0.0)
     table = np.array(predicted).reshape(-1, 3)
-    log = Log(_index(rows), _index(arms), np.array(chances), _index(taken))
+    log = Log(_index(rows), _index(arms), np.array(chances), _index(taken), clusters)
     return Cases(
         log=log,
         targets=tuple(np.array(each) for each in values),

@@ -16,6 +16,8 @@ from router.tuning.logged import COLUMNS, Logged, Outcome
 
 NEEDED = ("request_id", "at", "chosen")
 """Columns that a table of logged requests must have."""
+MORE = "load(..., tags=[...]) takes columns as tags, ignore=[...] leaves them out"
+"""What to do with columns that are not known."""
 
 
 def logged_rows(rows: Sequence[Mapping[str, Any]], where: str) -> list[Logged]:
@@ -48,7 +50,9 @@ def _logged(row: Mapping[str, Any], where: str) -> Logged:
 
     unknown = [str(name) for name in row if name not in COLUMNS]
     if unknown:
-        raise ConfigError(f"{where}: expected {', '.join(COLUMNS)}; got {', '.join(unknown)}")
+        raise ConfigError(
+            f"{where}: expected {', '.join(COLUMNS)}; got {', '.join(unknown)}; {MORE}"
+        )
     propensity = number_of(row.get("propensity"), f"{where}: propensity", default=1.0)
     if not propensity:
         raise ConfigError(f"{where}: propensity: expected above 0 and at most 1, got 0")

@@ -70,8 +70,13 @@ class Models:
 
 
 def models(found: Cases) -> Models:
-    """Both models, cross-fitted; they do not depend on any target."""
-    of = (found.log.row, found.log.arm, found.log.taken)
+    """Both models, cross-fitted; they do not depend on any target.
+
+    What belongs together is in one fold.
+    """
+    log = found.log
+    row = log.row if log.clusters is None else log.clusters.of[log.row]
+    of = (row, log.arm, log.taken)
     return Models(
         calibrate.quality(*of, found.quality, found.quoted),
         calibrate.cost(*of, found.cost, found.price),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,14 +11,16 @@ from policies.types import Policy
 from router.errors import ConfigError
 from router.money import to_pico
 from router.tuning._shown import points_html
+from router.tuning.given import PolicyLike, TrafficLike, policy_of, traffic_of
+from router.tuning.logged import Cluster
 from router.tuning.measure import Measured, measure
 from router.tuning.progress import track
-from router.tuning.traffic import Traffic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Policies: TypeAlias = "Family | Mapping[str, Policy] | Sequence[Policy]"
+Policies: TypeAlias = "Family | Mapping[str, PolicyLike] | Sequence[PolicyLike] | PolicyLike"
+"""A family, policies by name, several, or one; each may be the name of a preset or a file."""
 _GRIDS: dict[str, tuple[float | str, ...]] = {
     "threshold": tuple(k / 40 for k in range(21)),
     "cheapest_adequate": tuple(k / 40 for k in range(16, 40)),
@@ -56,8 +58,10 @@ def family(
     of `threshold` from 0 to 0.5; qualities of `cheapest_adequate` from 0.4 to 0.975.
 
     Raises:
-        ConfigError: no values are given, or a value is none for this policy.
+        ConfigError: no values are given, a value is none for this policy, or `make` makes none.
     """
+    if not callable(make):
+        raise ConfigError(f"family: expected a policy's class or a function, got {make!r}")
     name = getattr(make, "__name__", "")
     found = _GRIDS.get(name, _MONEY) if values is None else tuple(values)
     if not found:
@@ -65,9 +69,16 @@ def family(
     names = {"threshold": "gain", "cheapest_adequate": "quality"}
     made = Family(make, tuple(found), parameter or names.get(name, "value_usd"))
     try:
-        list(made)
+        policies = list(made)
     except ValueError as error:
         raise ConfigError(f"values: {error}") from None
+    except TypeError as error:
+        raise ConfigError(
+            "family: expected a policy's class, such as utility, or a function of one value that "
+            f"gives a policy; calling {name or make!r} with {found[0]!r} failed: {error}"
+        ) from None
+    for policy in policies:
+        policy_of(policy, "family")
     return made
 
 
@@ -123,27 +134,31 @@ class Sweep(Sequence[Measured]):
 
 
 def sweep(
-    traffic: Traffic,
+    traffic: TrafficLike,
     policies: Policies,
     *,
     value_usd: str | Decimal | None = None,
     confidence: float = 0.95,
+    cluster: Cluster | None = None,
     progress: bool = True,
 ) -> Sweep:
     """Evaluate each policy on the traffic: exactly where all outcomes are known, else estimated.
 
+    Traffic may be whatever `load` takes, a policy the name of a preset or a file.
     Estimates are doubly robust (`router.tuning.off_policy`), and rest on requests with decision
     records and grades. `value_usd` is what a right answer is worth: it adds `worth_usd`. Intervals
-    are those of a mean over requests like these, at `confidence`.
+    are those of a mean over requests like these, at `confidence`; `cluster` says which of them
+    belong together, as in `estimate`.
 
     Raises:
         ConfigError: no traffic, no policies, two of one name, or a value that is none.
     """
     worth = None if value_usd is None else _checked_value(value_usd)
     named = named_policies(policies)
+    traffic = traffic_of(traffic)
     items = track(named.items(), "policies", len(named)) if progress else named.items()
     points = [
-        measure(traffic, policy, name=name, value=worth, confidence=confidence)
+        measure(traffic, policy, name=name, value=worth, confidence=confidence, cluster=cluster)
         for name, policy in items
     ]
     return Sweep(tuple(points), policies if isinstance(policies, Family) else None)
@@ -156,10 +171,11 @@ def named_policies(policies: Policies) -> dict[str, Policy]:
         ConfigError: none, or two that are called the same.
     """
     if isinstance(policies, Mapping):
-        found = dict(policies)
+        found = {name: policy_of(each, f"policies: {name!r}") for name, each in policies.items()}
     else:
         found = {}
-        for policy in policies:
+        for each in _several(policies):
+            policy = policy_of(each, "policies")
             name = _words(policy)
             if name in found:
                 raise ConfigError(
@@ -168,10 +184,12 @@ def named_policies(policies: Policies) -> dict[str, Policy]:
             found[name] = policy
     if not found:
         raise ConfigError("policies: expected at least one, got none")
-    for name, policy in found.items():
-        if not callable(policy):
-            raise ConfigError(f"policies: {name!r}: expected a policy, got {policy!r}")
     return found
+
+
+def _several(policies: Any) -> Iterable[Any]:
+    one = isinstance(policies, str) or not isinstance(policies, Iterable)
+    return (policies,) if one else policies
 
 
 def _words(policy: Policy) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from numbers import Number
 from typing import Any, overload
 
 from router.errors import ConfigError
 from router.money import format_usd, to_usd
-from router.tuning.logged import COLUMNS, Logged, Outcome
+from router.tuning.logged import COLUMNS, Cluster, Logged, Outcome, keys_of
 
 __all__ = ["COLUMNS", "Logged", "Outcome", "Traffic"]
 
@@ -105,15 +106,21 @@ class Traffic(Sequence[Logged]):
             r for r in self._requests if all(r.tags.get(k) == v for k, v in tags.items())
         )
 
-    def split(self, share: float = 0.5) -> tuple[Traffic, Traffic]:
+    def split(
+        self, share: float = 0.5, *, cluster: Cluster | None = None
+    ) -> tuple[Traffic, Traffic]:
         """Two parts, about `share` of the requests in the first; an id is always on one side.
 
+        With `cluster`, as in `estimate`, so is all that belongs together; then it is about `share`
+        of the clusters. A cluster whose value is a text, a number, or a tuple of these is on the
+        same side in all traffic; any other goes by the id of its first request here.
+
         Raises:
-            ConfigError: `share` is not between 0 and 1.
+            ConfigError: `share` is not between 0 and 1, or `cluster` is none.
         """
         if not 0 < share < 1:
             raise ConfigError(f"share: expected a number between 0 and 1, got {share!r}")
-        first = [_place(r.request_id) < share for r in self._requests]
+        first = [_place(words) < share for words in _sides(self._requests, cluster)]
         return (
             self._with(r for r, here in zip(self._requests, first, strict=True) if here),
             self._with(r for r, here in zip(self._requests, first, strict=True) if not here),
@@ -142,6 +149,37 @@ def _aware(name: str, instant: datetime) -> datetime:
     if instant.tzinfo is None:
         raise ConfigError(f"{name}: expected an aware instant, got {instant!r} without a zone")
     return instant
+
+
+def _sides(requests: Sequence[Logged], cluster: Cluster | None) -> list[str]:
+    """Of each request the words that say on which side it is; the same for equal keys."""
+    ids = [request.request_id for request in requests]
+    if cluster is None:
+        return ids
+    words: dict[Hashable, str] = {}
+    sides = []
+    for request_id, key in zip(ids, keys_of(requests, cluster), strict=True):
+        if key is not None and key not in words:
+            spelled = _spelled(key)
+            words[key] = request_id if spelled is None else f"cluster:{spelled}"
+        sides.append(request_id if key is None else words[key])
+    return sides
+
+
+def _spelled(key: object) -> str | None:
+    """What is equal in the same words, in every process; None where that is not known."""
+    if isinstance(key, str):
+        return str(key)
+    if isinstance(key, tuple):
+        parts = [_spelled(part) for part in key]
+        return None if None in parts else repr(parts)
+    if not isinstance(key, Number):
+        return None
+    try:
+        whole = int(key)  # type: ignore[call-overload]
+        return str(whole if whole == key else float(key))  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _place(request_id: str) -> float:

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,11 @@ from replica import Replica
 
 from policies import cheapest
 from router import Budget, Client, recorded_prompts
+from router._clock import utcnow
 from router.errors import BudgetExceededError, NoCandidateError, RateLimitError, ServerError
+from router.ledgers import Record, Reservation
+from router.ledgers.failing import store_failure
+from router.ledgers.sqlite import SQLiteLedger
 from router.telemetry.names import OPT_IN
 from router.testing import MockTransport, reply
 
@@ -37,6 +42,7 @@ BUDGETS = [
     Budget("0.50", "month", name="the month"),
     Budget("2.00", "day", {"team": "search"}, name="search"),
     Budget(requests=5000, tokens=5_000_000, window="rolling 24h", name="any day"),
+    Budget("0.000001", "day", {"tenant": "closed"}, name="closed"),
     Budget("6.00", "day", name="twice"),
     Budget("60.00", "month", name="twice"),
 ]
@@ -69,6 +75,17 @@ FLEET = {
 }
 
 
+class Unsure(SQLiteLedger):
+    """A ledger whose file fails at times."""
+
+    down = False
+
+    def _submit(self, operation, *ids):
+        if self.down:
+            raise store_failure("no such disk")
+        return super()._submit(operation, *ids)
+
+
 class Traffic:
     """The clients of the application, and rounds of calls through them."""
 
@@ -90,6 +107,8 @@ class Traffic:
                 **common,
             )
         )
+        unsure = common | {"ledger": Unsure(self.ledger), "on_ledger_error": "allow"}
+        self.unsure = kept.enter_context(Client(budgets=BUDGETS, **hosts, **unsure))
         self.instant = datetime(2026, 11, 22, 12, tzinfo=UTC)
         self.fleet = kept.enter_context(
             Client(
@@ -123,6 +142,8 @@ class Traffic:
         self._streamed(number)
         self._cached(number)
         self._refused(number)
+        self._late(number)
+        self._unsure(number)
         self._own(number)
 
     def _recorded(self, number: int) -> None:
@@ -175,9 +196,52 @@ class Traffic:
             except BudgetExceededError:
                 self.refused += 1
         try:
+            self._call(f"closed {number}", model=V32, tags=tags(1) | {"tenant": "closed"})
+        except BudgetExceededError:
+            self.refused += 1
+        try:
             self._call(f"no tools {number}", model=SPECIALE, tags=tags(1), tools=[TOOL])
         except NoCandidateError:
             self.refused += 1
+
+    def _late(self, number: int) -> None:
+        ledger, at = self.hosted.ledger, utcnow()
+        by = {"candidate": V32, "model": "m", "mode": "chat", "host": "deepinfra"}
+        for i in range(3):  # of a process that died; of the last one somebody heard in the end
+            record = Record(request_id=f"lost {number} {i}", policy="p", tags=tags(i), **by)
+            lost = Reservation(
+                id=f"lost {number} {i} {os.getpid()}",
+                at=at,
+                lease_until=at,
+                amount=(i + 1) * 10**9,
+                holds=(),
+                record=record,
+            )
+            ledger.reserve(lost)
+        ledger.sweep(at + timedelta(seconds=1))
+        ledger.release(lost.id, at=at, outcome="http_503")
+
+        def expired(call, send=self.transport.send):
+            ledger.sweep(at + timedelta(days=1))
+            return send(call)
+
+        self.transport.send = expired
+        try:
+            self._call(f"late {number}", reply("Yes"), model=V32, tags=tags(1))
+        finally:
+            del self.transport.send
+
+    def _unsure(self, number: int) -> None:
+        ledger = self.unsure.ledger
+        ledger.ledger.down = True
+        for i in range(2):
+            named = {"by": self.unsure, "model": V32, "tags": tags(i)}
+            self._call(f"unsure {number} {i}", reply("Yes"), **named)
+        time.sleep(2.5)  # until Prometheus has seen what waits
+        ledger.ledger.down = False
+        while ledger.unposted:
+            time.sleep(0.1)
+            ledger.entries()
 
     def _own(self, number: int) -> None:
         for i in range(4):
@@ -187,10 +251,9 @@ class Traffic:
             question = ask(f"fleet {number} {i}")
             self.fleet.chat.completions.create(question, max_tokens=1000, tags=tags(i))
 
-    def _call(self, text: str, *answers, **arguments):
-        self.transport._answers.clear()
-        self.transport.enqueue(*answers)
-        return self.hosted.chat.completions.create(ask(text), **arguments)
+    def _call(self, text: str, *answers, by=None, **arguments):
+        self.transport.__init__(*answers)  # what is left of others is forgotten
+        return (by or self.hosted).chat.completions.create(ask(text), **arguments)
 
 
 def ask(text: str) -> list[dict[str, str]]:
@@ -218,7 +281,7 @@ def main(port: int, home: Path) -> None:
         print(json.dumps({"ready": True}), flush=True)
         for line in sys.stdin:
             traffic.round(int(line))
-            states = traffic.hosted.budgets.status({"team": "search"})
+            states = traffic.hosted.budgets.status({"team": "search", "tenant": "closed"})
             told = {
                 "refused": traffic.refused,
                 "replicas": [[s.url, s.status] for s in traffic.pool.replicas()],

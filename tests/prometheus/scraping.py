@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -237,6 +238,20 @@ def expected_names(generation):
         if emitted_by in {"both", generation.name}
         for ending in (("_bucket", "_sum", "_count") if one.kind == "histogram" else ("",))
     }
+
+
+def ended(entries):
+    """Calls as they ended: without lines of calls that were lost and never ended, and of those
+    that were charged meanwhile not the difference but all that they cost.
+    """
+    charged = {e.reservation_id: e.cost for e in entries if e.kind == "expire"}
+    return [
+        replace(e, kind="settle", cost=e.cost + charged[e.reservation_id])
+        if e.kind == "correct"
+        else e
+        for e in entries
+        if e.kind != "expire" and not e.reservation_id.startswith("lost")
+    ]
 
 
 def summed(rows, value, *keys):

@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from scraping import App, Prometheus, expected_names, program
+from scraping import App, Prometheus, ended, expected_names, program
 
 from router.telemetry.names import LATEST, NEWEST
 
@@ -20,7 +20,7 @@ SPEND = "centroute_spend_USD_total"
 
 
 def spent(entries):
-    return float(Decimal(sum(entry.cost for entry in entries)) / 10**12)
+    return float(Decimal(sum(entry.cost for entry in ended(entries))) / 10**12)
 
 
 def approx(expected):
@@ -52,13 +52,13 @@ def lives(tmp_path_factory):
     try:
         for number in range(2):
             app.round(number)
-            ended = prometheus.scraped(after=0.0)
+            died = prometheus.scraped(after=0.0)
         app.die()
         before = app.entries()
         app.start()
         app.round(0)
         prometheus.seen = prometheus.scraped(after=0.0)
-        yield Lives(prometheus, ended, before, app.entries()[len(before) :])
+        yield Lives(prometheus, died, before, app.entries()[len(before) :])
     finally:
         prometheus.stop()
         app.stop()
@@ -90,4 +90,4 @@ def test_the_newest_names(lives):
     """The newest generation of the conventions, under the names that the command shows."""
     assert lives.prometheus.names() == expected_names(NEWEST)
     total = "sum(gen_ai_client_inference_usage_output_tokens_total)"
-    assert lives.prometheus.by(total) == sum(e.usage.output_tokens for e in lives.after)
+    assert lives.prometheus.by(total) == sum(e.usage.output_tokens for e in ended(lives.after))

@@ -8,11 +8,12 @@ total. 1e-9 is what a million calls stay below by far; tokens and calls are exac
 from decimal import Decimal
 
 import pytest
-from scraping import expected_names, summed
+from scraping import ended, expected_names, summed
 
 from router.telemetry.names import WIDELY
 
 REL = 1e-9
+BUDGET = "centroute_budget"
 PICO = 10**12
 
 
@@ -27,7 +28,7 @@ def approx(expected):
 @pytest.fixture(scope="module")
 def calls(app, prometheus):
     """The attempts in the ledger: all but answers out of the cache."""
-    return [entry for entry in app.entries() if entry.outcome != "cached"]
+    return [entry for entry in ended(app.entries()) if entry.outcome != "cached"]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,8 @@ def test_the_traffic_has_all_kinds(app, calls, priced):
     assert {entry.outcome for entry in calls} >= {"ok", "closed", "http_503", "http_429"}
     assert {entry.outcome for entry in app.entries()} > {entry.outcome for entry in calls}
     assert any(not entry.rates_id and entry.usage.output_tokens for entry in calls)
-    assert app.told["refused"] == 8
+    assert app.told["refused"] == 10
+    assert {entry.kind for entry in app.entries()} == {"settle", "release", "expire", "correct"}
 
 
 @pytest.mark.parametrize("by", [(), *[(each,) for each in BY], ("candidate", "team", "source")])
@@ -75,6 +77,39 @@ def test_spend(prometheus, priced, by):
     found = prometheus.by(f"{grouped} (centroute_spend_USD_total)", *labels)
     expected = usd(summed(priced, lambda entry: entry.cost, *keys))
     assert found == (approx(expected) if labels else approx(expected[()]))
+
+
+@pytest.mark.parametrize("by", [(), ("candidate",), ("team", "policy")])
+def test_the_ledgers_total(app, prometheus, by):
+    """With the lines that came late: calls that were lost, and those of which the truth came."""
+    labels, keys = [BY[each][0] for each in by], [BY[each][1] for each in by]
+    grouped = f"sum by ({', '.join(labels)})"
+
+    def total(name):
+        return f"({grouped} (centroute_{name}_USD_total))"
+
+    every = f"({grouped} (centroute_attempts_total or centroute_spend_expired_USD_total))"
+    found = prometheus.by(
+        f"({total('spend')} or 0 * {every}) + ({total('spend_expired')} or 0 * {every}) "
+        f"- ({total('spend_corrected')} or 0 * {every}) != 0",
+        *labels,
+    )
+    expected = usd(summed(app.entries(), lambda entry: entry.cost, *keys))
+    assert found == (approx(expected) if labels else approx(expected[()]))
+    late = prometheus.by("sum(centroute_spend_expired_USD_total)")
+    assert late > prometheus.by("sum(centroute_spend_corrected_USD_total)") > 0
+
+
+def test_a_store_that_failed(app, prometheus):
+    """Requests that no limit held for, and what was in no ledger until it answered again."""
+    labels = "centroute_ledger_operation", "centroute_ledger_action"
+    found = prometheus.by("centroute_ledger_failures_total > 0", *labels)
+    assert found["reserve", "admitted"] == 4
+    assert set(found) <= {("reserve", "admitted"), ("balances", "remembered")}
+    assert prometheus.by("max_over_time(centroute_ledger_unposted_calls[3m])") == 2
+    assert prometheus.by("max_over_time(centroute_ledger_unposted_cost_USD[3m])") > 0
+    assert prometheus.by("centroute_ledger_unposted_calls") == 0
+    assert prometheus.by("centroute_ledger_unposted_cost_USD") == 0
 
 
 def test_forecast_and_reservation(prometheus, priced):
@@ -150,8 +185,16 @@ def test_attempts(prometheus, calls):
 def test_refusals(app, prometheus):
     """What no ledger has: requests that nothing was sent for."""
     found = prometheus.by("sum by (error_type) (centroute_refusals_total)", "error_type")
-    assert found == {("BudgetExceededError",): 6, ("NoCandidateError",): 2}
+    assert found == {("BudgetExceededError",): 8, ("NoCandidateError",): 2}
     assert sum(found.values()) == app.told["refused"]
+    budgets = prometheus.by("sum by (centroute_budget) (centroute_refusals_total)", BUDGET)
+    assert budgets == {("request",): 6, ("closed",): 2, ("",): 2}
+    joined = prometheus.by(
+        f"sum by ({BUDGET}, centroute_budget_unit) (centroute_refusals_total) "
+        "* on (centroute_budget, centroute_budget_unit) centroute_budget_limit",
+        BUDGET,
+    )
+    assert joined == approx({("closed",): 2e-6})
 
 
 def test_savings(app, prometheus):
@@ -171,7 +214,7 @@ def test_budgets(app, prometheus):
         found = prometheus.by(f"centroute_budget_{name}", *labels)
         expected = {shown(row): float(row[i]) for row in app.told["budgets"]}
         assert found == approx(expected), name
-    assert len(found) == 7
+    assert len(found) == 8
     days = prometheus.by("centroute_budget_window_seconds / 86400", *labels)
     assert set(days) == set(found)
     months = {("the month", "usd"), ("twice (month)", "usd")}
@@ -197,7 +240,7 @@ def test_rules_and_panels_join_budgets(prometheus):
     ):
         found = [row["centroute_budget"] for row, _ in prometheus.query(joined)]
         assert {"twice (day)", "twice (month)", "search"} <= set(found), joined
-        assert len(found) == 7, joined
+        assert len(found) == 8, joined
 
 
 def test_replicas_and_fleets(app, prometheus):
@@ -208,7 +251,7 @@ def test_replicas_and_fleets(app, prometheus):
     )
     assert set(states) == {tuple(row) for row in app.told["replicas"]}
     # What replicas say of themselves is shown while it is fresh: calls are made, and they asked.
-    assert prometheus.by("max(max_over_time(centroute_pool_kv_usage[30s]))") == 0.25
+    assert prometheus.by("max(max_over_time(centroute_pool_kv_usage[1h]))") == 0.25
     assert 0 < prometheus.by("centroute_selfhost_utilisation") <= 1
     assert prometheus.by("count(centroute_selfhost_usd_per_million_tokens_USD)") >= 3
 

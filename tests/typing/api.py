@@ -71,4 +71,5 @@ async def talk() -> None:
         assert_type(stream, AsyncCompletionStream)
         assert_type(await other.plan(messages), Plan)
         await other.chat.completions.create(messages, verify=judge)
-        other.feedback("x", score=False)
+        await other.feedback("x", score=False)
+        other.feedback("x", score=False)  # type: ignore[unused-coroutine]

@@ -19,6 +19,7 @@ from router.ledgers._lease.till import Till
 from router.ledgers._lease.turn import MOST_ROWS, Aim, Turn, Turns, Wish
 from router.ledgers.entries import Reservation
 from router.ledgers.ledger import SlabLedger
+from router.ledgers.notices import Notices
 from router.money import format_usd
 
 _log = logging.getLogger("router")
@@ -39,8 +40,10 @@ class Desk:
         ttl: timedelta,
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
+        notices: Notices,
     ) -> None:
         self.store, self.now, self.monotonic = store, now, monotonic
+        self._notices = notices
         self.lock, self.turning = threading.Lock(), threading.Lock()
         self.till = Till()
         self.moving: set[str] = set()
@@ -135,6 +138,15 @@ class Desk:
             found = [self.till.purses.get((h.key, h.window_start)) for h in holds]
             return {purse for purse in found if purse is not None and purse.slab}
 
+    def waiting(self) -> tuple[int, int]:
+        """See `LeasedLedger.waiting`."""
+        with self.lock:
+            if not self.failures:
+                return 0, 0
+            rows = [*(self._stuck.rows if self._stuck else ()), *self.till.rows]
+        ended = [row.settlement for row in rows if not row.settlement.released]
+        return len(ended), sum(end.cost.pico for end in ended if end.charged)
+
     def heard(self, hold: Hold, balance: Balance, turned: int) -> Balance:
         """Under the lock: what the store just told, with what happened here since.
 
@@ -155,6 +167,8 @@ class Desk:
                 self._stuck = plan
                 if isinstance(error, Exception):
                     self._failed(error)
+            if isinstance(error, Exception):
+                self._notices.failed("write", "kept")
             raise
         with self.lock:
             self._stuck = None
@@ -170,6 +184,7 @@ class Desk:
             if why is not None:
                 cost = format_usd(row.settlement.cost.pico)
                 _log.error("call %s of %s is not in the ledger: %s", row.reservation.id, cost, why)
+                self._notices.failed("write", "lost")
 
     def _failed(self, error: Exception) -> None:
         if not self.failures:

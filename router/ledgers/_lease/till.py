@@ -14,8 +14,8 @@ from typing import TypeAlias
 from router.budgets.holds import Balance, Hold, exceeded, left
 from router.errors import BudgetExceededError, LedgerError
 from router.ledgers._lease.purse import Purse
-from router.ledgers.books import amount_in
 from router.ledgers.entries import Entry, EntryKind, Reservation, Settlement
+from router.ledgers.lines import amount_in
 
 _REMEMBERED = 8192
 _MOST_SINGLE = 65_536

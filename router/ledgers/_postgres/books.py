@@ -24,6 +24,7 @@ from router.ledgers._sqlite.rows import (
     record_text,
 )
 from router.ledgers.entries import Adjustment, Entry, Grade, Reservation
+from router.ledgers.notices import Late, late_in
 from router.ledgers.view import Account, Known, Part
 
 Ask: TypeAlias = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
@@ -73,6 +74,7 @@ class PostgresBooks:
         self.locked = loaded.accounts.keys()
         self.opened: list[Known] = []
         self.ended: list[str] = []
+        self.late: list[Late] = []
 
     def account(self, key: str, window_start: datetime) -> Account:
         found = self._accounts.get((key, window_start))
@@ -132,6 +134,7 @@ class PostgresBooks:
         row = list(entry_row(entry))
         row[_SECONDS] = float(entry.seconds)  # an array is of one type
         self._rows["append"].append(tuple(row))
+        self.late += late_in(entry, self._known)
 
     def adjust(self, adjustment: Adjustment) -> None:
         self._rows["adjust"].append(adjustment_row(adjustment))

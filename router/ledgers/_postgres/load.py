@@ -8,14 +8,16 @@ lock was left there by its last holder.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from router.ledgers._postgres.books import Loaded, NotPreparedError, PostgresBooks
-from router.ledgers._postgres.connect import Connection
 from router.ledgers._postgres.needs import At, Memory, Needs
 from router.ledgers._postgres.statements import BEGIN
 from router.ledgers._sqlite.rows import from_micros, micros
 from router.ledgers.view import Account, Part
+
+if TYPE_CHECKING:
+    from router.ledgers._postgres.connect import Connection
 
 
 class Session:

@@ -30,9 +30,11 @@ from router.ledgers._sqlite.rows import (
     record_text,
 )
 from router.ledgers.entries import Adjustment, Entry, Grade, Reservation
+from router.ledgers.notices import Late, late_in
 from router.ledgers.view import Account, Known, Part
 
 _REMEMBERED = 4096
+_BALANCE = "SELECT spent, reserved, adjusted FROM balances WHERE key = ? AND window_start = ?"
 _RESERVED = "id, at, lease_until, amount, record, tokens, decision"
 _WRITES = (
     f"INSERT INTO reservations ({_RESERVED}) VALUES (?,?,?,?,?,?,?)",
@@ -86,6 +88,7 @@ class SQLiteBooks:
         self._swept: datetime | None = None
         self._frozen: set[str] | None = None
         self._looked: dict[str, bool | None] = {}
+        self.late: list[Late] = []
 
     def look_up(self, ids: list[str]) -> None:
         """Look for these reservations with one statement: each gives other threads a turn."""
@@ -101,11 +104,7 @@ class SQLiteBooks:
         at = key, window_start
         account = self._accounts.get(at)
         if account is None:
-            row = self._db.execute(
-                "SELECT spent, reserved, adjusted FROM balances "
-                "WHERE key = ? AND window_start = ?",
-                (key, micros(window_start)),
-            ).fetchone()
+            row = self._db.execute(_BALANCE, (key, micros(window_start))).fetchone()
             account = self._accounts[at] = Account(key, window_start, *(row or ()))
             self._loaded[at] = row
         return account
@@ -186,6 +185,7 @@ class SQLiteBooks:
 
     def append(self, entry: Entry) -> None:
         self._rows[_ENTRIES].append(entry_row(entry))
+        self.late += late_in(entry, self._known)
 
     def adjust(self, adjustment: Adjustment) -> None:
         self._rows[_ADJUSTED].append(adjustment_row(adjustment))
