@@ -25,7 +25,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._off_policy_clusters import coverage, gate_looks
+from benchmarks._off_policy_clusters import coverage
+from benchmarks._off_policy_clusters_gate import gate_looks
 from benchmarks._off_policy_gate import canaries, looks, verdicts
 from benchmarks._off_policy_world import (
     Rule,

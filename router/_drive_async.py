@@ -116,7 +116,8 @@ class AsyncDrive(Generic[T]):
 async def to_its_end(executor: Executor, work: Callable[..., R], *given: Any) -> R:
     """Let `work` run in a thread, to its end even when we are cancelled meanwhile.
 
-    Who is cancelled must know what holds, so the CancelledError is raised when `work` is done.
+    Who is cancelled must know what holds, so the CancelledError is raised when `work` is done:
+    from its error, where it failed.
     """
     answer, cancelled = asyncio.wrap_future(executor.submit(work, *given)), None
     while not answer.done():
@@ -127,8 +128,7 @@ async def to_its_end(executor: Executor, work: Callable[..., R], *given: Any) ->
         except Exception:  # noqa: BLE001, S110 - raised below
             pass
     if cancelled is not None:
-        answer.cancelled() or answer.exception()  # seen, though nobody asks any more
-        raise cancelled
+        raise cancelled from None if answer.cancelled() else answer.exception()
     return answer.result()
 
 

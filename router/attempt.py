@@ -24,6 +24,7 @@ from router.errors import (
     UsageError,
 )
 from router.ledgers import Record, Reservation, Settlement
+from router.ledgers.failing import ledger_failed
 from router.limits import amount_for, lost_cost, lost_tokens
 from router.loss import after_failure
 from router.noted import lost_to_cache, note_cached
@@ -168,8 +169,8 @@ def attempt(
             booked = True
             try:
                 yield end
-            except LedgerError:
-                booked = False
+            except BaseException as interrupted:
+                booked = not ledger_failed(interrupted)
                 raise
             finally:  # interrupted, too: the ledger settles all the same
                 services.telemetry.end(
@@ -210,6 +211,9 @@ def attempt(
         # budget errs on the safe side.
         booked = False
         notes += (f"the ledger could not settle, so the reservation stands: {error}",)
+    except BaseException as interrupted:
+        booked = not ledger_failed(interrupted)
+        raise
     finally:  # interrupted, too: the ledger settles all the same
         services.telemetry.end(
             observed,

@@ -74,7 +74,8 @@ class BaseClient(Reporting):
 
         Each example is `(messages, model, score)` or `(messages, model, score, tags)`: messages
         as in `create`, or the text of the user's one message; who answered, by a name of the
-        catalogue; how good it was, as in `feedback`. All are checked before any is learned.
+        catalogue; how good it was, as in `feedback`. A frame, or rows with `prompt`, `model` and
+        `score`, does as well. All are checked before any is learned.
 
         Raises:
             InvalidRequestError, UnknownModelError: which example, what was expected.

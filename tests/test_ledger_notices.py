@@ -1,6 +1,7 @@
 """What ledgers tell of late lines: with what calls said they cost it is the ledger's total."""
 
 import gc
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,9 @@ class Told:
 
     def __init__(self):
         self.lines, self.failures = [], []
+
+    def tells(self, record):
+        return 0
 
     def late(self, lines):
         self.lines += lines
@@ -85,6 +89,8 @@ def play(ledgers, steps, clock, made=None, ended=None):
             elif what == "wait":
                 clock.seconds += 20 + amount
         except LedgerError:
+            if what == "reserve":  # its request is refused, and the next has an id of its own
+                made[rid], _ = ledger, ended.add(rid)
             continue
     return spent
 
@@ -177,3 +183,47 @@ def test_on_a_server(schema):
     assert [line.amount for line in told.lines].count(40) == 4
     assert sorted(line.amount for line in told.lines) == [-40] * 3 + [40] * 4
     assert spent + told.amount == booked(ledgers[0]) == 7 + 50 + 40
+
+
+@needs_postgres
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("how", ["sweep", "settle", "after a while"])
+def test_a_commit_that_was_not_answered(schema, monkeypatch, held, how):
+    """Its late lines are told once, whether the transaction held or not, by whoever comes next."""
+    from psycopg import OperationalError
+
+    from router.ledgers._postgres.load import Session
+
+    ledger, clock, broken = schema.ledger(timeout=0.2), Clock(), []
+    told = watched(ledger)
+    ledger.reserve(reservation("a", 40, ALL, at=clock.now(), lease=30))
+    clock.seconds += 60
+    if how == "settle":
+        ledger.sweep(clock.now())
+    finish, most = Session.finish, 1 if how != "after a while" else 10**6
+
+    def finish_unanswered(session, rows):
+        if rows.late and len(broken) < most:
+            broken.append(1)
+            if held:
+                finish(session, rows)
+            raise OperationalError("server closed the connection unexpectedly")
+        return finish(session, rows)
+
+    monkeypatch.setattr(Session, "finish", finish_unanswered)
+    if how == "settle":
+        ledger.settle("a", settlement(7, clock.now()))
+        assert [line.amount for line in told.lines] == [40, -40]
+        assert booked(ledger) == 7
+    elif how == "sweep":
+        ledger.sweep(clock.now())
+    else:
+        with suppress(LedgerError):
+            ledger.sweep(clock.now())
+        monkeypatch.undo()
+        ledger.reserve(reservation("b", 1, ALL, at=clock.now(), lease=30))
+        ledger.sweep(clock.now())
+    assert broken
+    if how != "settle":
+        assert [line.amount for line in told.lines] == [40]
+        assert booked(ledger) == 40

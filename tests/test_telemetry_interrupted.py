@@ -8,9 +8,10 @@ from observing import ANSWER, MODEL, client_of
 
 from router import AsyncClient, Budget
 from router.errors import ServerError
+from router.ledgers.failing import store_failure
 from router.ledgers.sqlite import SQLiteLedger
 from router.money import to_usd
-from router.testing import AsyncMockTransport, reply
+from router.testing import AsyncMockTransport, FakeClock, reply
 
 ASK = [{"role": "user", "content": "Hi"}]
 TOLD = reply(ANSWER, input_tokens=1000, output_tokens=200)
@@ -94,3 +95,29 @@ def test_interrupted_by_a_key(observed):
     with client_of(TOLD, ledger=ledger) as client, pytest.raises(KeyboardInterrupt):
         client.chat.completions.create(ASK, model=MODEL)
     told_of(observed, ledger, "ok")
+
+
+@pytest.mark.parametrize("answer", [TOLD, LOST])
+async def test_cancelled_while_the_ledger_fails_to_settle(observed, answer):
+    """It is no spend: the reservation stands, and is charged in full when its lease ends."""
+    reached, go, clock = threading.Event(), threading.Event(), FakeClock()
+
+    class Failing(SQLiteLedger):
+        def settle(self, reservation_id, settlement):
+            reached.set()
+            go.wait(30)
+            raise store_failure("disk full")
+
+    ledger = Failing(":memory:")
+    await cancelled(ledger, answer, reached, go, budgets="5", now=clock)
+    assert "centroute.spend" not in observed.points()
+    labels = "centroute.ledger.operation", "centroute.ledger.action"
+    failures = observed.values("centroute.ledger.failures", *labels)
+    assert {key: n for key, n in failures.items() if n} == {("settle", "unsettled"): 1}
+    client = client_of(TOLD, ledger=ledger, now=clock)
+    clock.advance(10_000)
+    ledger.sweep(clock())
+    (entry,) = ledger.entries()
+    expired = sum(observed.values("centroute.spend.expired").values())
+    assert expired == pytest.approx(float(to_usd(entry.cost)))
+    client.close()

@@ -158,3 +158,18 @@ def test_nobody_watches(monkeypatch):
         assert ledger.sweep(START + timedelta(hours=1)) == 1
         assert ask(client).choices[0].message.content == ANSWER
     assert booked(ledger) >= 10
+
+
+@pytest.mark.parametrize("bare_first", [True, False])
+def test_of_clients_with_other_labels_the_one_that_says_more_tells(observed, bare_first):
+    """The team of a late line is not lost where a client without that label came first."""
+    ledger, tags = SQLiteLedger(":memory:"), ([], ["team"])
+    settings = [{"metric_tags": each} for each in (tags if bare_first else tags[::-1])]
+    clients = [client_of(TOLD, ledger=ledger, now=FakeClock(), **each) for each in settings]
+    for client in clients:
+        ask(client, tags={"team": "a"})
+    lose(clients[0], tags={"team": "b"})
+    ledger.sweep(clients[0]._core.now())
+    assert observed.values(EXPIRED, "centroute.tag.team") == {("b",): 0.001}
+    for client in clients:
+        client.close()

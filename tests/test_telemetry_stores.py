@@ -212,12 +212,12 @@ def test_a_call_that_the_store_takes_from_nobody(observed, caplog):
 
 def test_all_ledgers_of_a_process(observed):
     """Two are added up; one that two clients share counts once; zeros of others hide nothing."""
-    stores = [Flaky(), Flaky()]
-    one, other = (Outage(each, "allow", monotonic=Clock().monotonic) for each in stores)
+    flaky = [Flaky(), Flaky()]
+    one, other = (Outage(each, "allow", monotonic=Clock().monotonic) for each in flaky)
     clients = [client_of(*[TOLD] * 2, ledger=each, budgets=DAY) for each in (one, one, other)]
     quiet = client_of(TOLD)
     ask(quiet)
-    for each in stores:
+    for each in flaky:
         each.mode = "down"
     for client in clients:
         ask(client)
@@ -227,7 +227,7 @@ def test_all_ledgers_of_a_process(observed):
         each.forget()
         client.close()
     quiet.close()
-    for each in stores:
+    for each in flaky:
         each.ledger.close()
 
 
@@ -245,3 +245,32 @@ def test_the_default_ledger_is_watched(observed, tmp_path, monkeypatch):
             ask(client)
         assert failures(observed) == {("reserve", "refused"): 1}
         monkeypatch.undo()
+
+
+class Elsewhere(SQLiteLedger):
+    """A ledger of one's own: what ours call so means something else, or is not there yet."""
+
+    def waiting(self):
+        return 3
+
+    @property
+    def store(self):
+        raise RuntimeError("not connected yet")
+
+
+def test_a_ledger_with_names_of_its_own(observed, store, caplog):
+    """It costs no answer, hides no other client's gauge, and what it raises is counted."""
+    away = Outage(store, "allow", monotonic=Clock().monotonic)
+    with (
+        client_of(TOLD, ledger=Elsewhere(":memory:")) as own,
+        client_of(TOLD, ledger=away, budgets=DAY) as other,
+    ):
+        assert ask(own).choices[0].message.content == ANSWER
+        assert "could not watch" in caplog.text
+        store.mode = "down"
+        ask(other)
+        assert waiting(observed)[0] == 1
+        own.ledger.notices.failed("post", "lost")
+        assert failures(observed)["post", "lost"] == 1
+        away.forget()
+    store.mode = "up"

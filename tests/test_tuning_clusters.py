@@ -1,6 +1,8 @@
 """The gate, choices and splits where requests of one conversation belong together."""
 
 from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -68,8 +70,83 @@ def test_a_split_keeps_clusters_whole():
         assert not sides[0] & sides[1]
         assert len(first) + len(rest) == len(LOG)
         assert 0 < len(sides[0]) < len(sides[1]) * 3
-    untagged = Traffic(replace(r, tags={}) for r in LOG)
-    assert [len(t) for t in untagged.split(cluster="x")] == [len(t) for t in LOG.split()]
+    untagged = Traffic(replace(r, tags={"x": "1"} if i == 0 else {}) for i, r in enumerate(LOG))
+    with_one = [{r.request_id for r in t} for t in untagged.split(cluster="x")]
+    plain = [{r.request_id for r in t} for t in LOG.split()]
+    assert with_one[0] ^ plain[0] <= {LOG[0].request_id}
+
+
+class Key:
+    """A key that is equal to others, and is spelled by where it lies."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):
+        return isinstance(other, Key) and self.value == other.value
+
+    def __hash__(self):
+        return hash(self.value)
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        (int, float),
+        (int, np.int64),
+        (float, np.float64),
+        (Decimal, Fraction),
+        (lambda n: (n, "a"), lambda n: (float(n), "a")),
+        (Key, Key),
+        (lambda n: frozenset({n, "a"}), lambda n: frozenset({"a", float(n)})),
+        (lambda n: float("inf") if n == 1 else n, lambda n: Decimal("inf") if n == 1 else n),
+    ],
+)
+def test_equal_keys_are_on_one_side_however_they_are_spelled(kinds):
+    """1 and 1.0 are one cluster for an estimate, and so they are for a split."""
+
+    def number(request):
+        return (int(request.request_id[1:]) - int(LOG[0].request_id[1:])) // 10
+
+    def mixed(request):
+        return kinds[int(request.request_id[1:]) % 2](number(request))
+
+    first, rest = LOG.split(0.5, cluster=mixed)
+    sides = [{number(r) for r in side} for side in (first, rest)]
+    assert not sides[0] & sides[1]
+    assert len(sides[0] | sides[1]) == 60
+    assert min(map(len, sides)) > 15
+
+
+def test_a_cluster_stays_on_its_side_in_more_traffic():
+    """What has a text or a number goes where it went, whatever came before it."""
+
+    def number(request):
+        return int(request.tags["conversation"][1:])
+
+    for cluster in ("conversation", number, lambda r: (number(r), 0.5)):
+        whole = {r.request_id for r in LOG.split(0.5, cluster=cluster)[0]}
+        part = {r.request_id for r in LOG[305:].split(0.5, cluster=cluster)[0]}
+        assert part == whole & {r.request_id for r in LOG[305:]}
+    first = LOG.split(0.5, cluster="conversation")[0]
+    assert first == LOG.split(0.5, cluster=lambda r: r.tags["conversation"])[0]
+
+
+def test_a_split_refuses_what_no_request_has():
+    """A slip in a tag is no split of single requests: it says which tags there are."""
+    with pytest.raises(ConfigError, match="by tag 'convresation'; tags that they have: conv"):
+        LOG.split(cluster="convresation")
+    with pytest.raises(ConfigError, match="raised KeyError on request 'r"):
+        LOG.split(cluster=lambda r: r.tags["user"])
+    assert [len(side) for side in LOG[:0].split(cluster="conversation")] == [0, 0]
+
+
+def test_choosing_says_that_clusters_are_too_few():
+    """Not the requests, of which there are plenty."""
+    with pytest.raises(ConfigError, match="600 requests make 1 cluster by tag 'team', and 5"):
+        choose(LOG, budget_usd="0.002", cluster="team", progress=False)
+    with pytest.raises(ConfigError, match="traffic: 60 clusters are too few to hold some out"):
+        choose(LOG, budget_usd="1", cluster="conversation", held_out=1e-6, progress=False)
 
 
 @pytest.mark.parametrize("log", [KNOWN, LOG], ids=["known", "logged"])

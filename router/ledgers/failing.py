@@ -35,6 +35,12 @@ def store_failure(message: str) -> LedgerError:
     return error
 
 
+def ledger_failed(error: BaseException) -> bool:
+    """Whether an effect on a ledger failed; a cancellation meanwhile has that as its cause."""
+    cause = error if isinstance(error, Exception) else error.__cause__
+    return isinstance(cause, LedgerError)
+
+
 def is_outage(error: BaseException | None) -> bool:
     """Whether the store failed: `store_failure` made it, or it was raised from an error of I/O.
 

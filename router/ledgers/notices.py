@@ -41,12 +41,20 @@ class Late:
     the truth came. The truth itself is told where its call ends.
     """
 
-    record: Record
+    entry: Entry
     amount: int
+
+    @property
+    def record(self) -> Record:
+        """The call that it is of."""
+        return self.entry.record
 
 
 class Watcher(Protocol):
     """Whoever is told. Nothing may be raised; what is told has happened already."""
+
+    def tells(self, record: Record) -> int:
+        """How many of the tags of a call it would tell of."""
 
     def late(self, lines: Sequence[Late]) -> None:
         """Lines that were booked in this process, each once."""
@@ -56,8 +64,9 @@ class Watcher(Protocol):
 
 
 class Notices:
-    """Who watches a ledger. The first who is still there is told, so that nothing is counted twice
-    where several clients share a ledger; watching keeps nobody alive.
+    """Who watches a ledger. Of several clients who share it one is told, so that nothing counts
+    twice: the first who is still there, and of a line the first who tells most of its tags, for
+    it may be of another's call. Watching keeps nobody alive.
     """
 
     def __init__(self) -> None:
@@ -71,17 +80,18 @@ class Notices:
 
     def late(self, lines: Sequence[Late]) -> None:
         """Tell of lines that are committed."""
-        if lines and (watcher := self._first()) is not None:
-            watcher.late(lines)
+        for line in lines:
+            # `max` keeps the first of those that tell the same.
+            if there := self._there():
+                max(there, key=lambda watcher: watcher.tells(line.record)).late((line,))
 
     def failed(self, operation: str, action: Action, calls: int = 1) -> None:
         """Tell of what the store did not take."""
-        if (watcher := self._first()) is not None:
-            watcher.failed(operation, action, calls)
+        if there := self._there():
+            there[0].failed(operation, action, calls)
 
-    def _first(self) -> Watcher | None:
-        found = (each() for each in self._watchers)
-        return next((watcher for watcher in found if watcher is not None), None)
+    def _there(self) -> list[Watcher]:
+        return [watcher for each in self._watchers if (watcher := each()) is not None]
 
 
 def late_in(entry: Entry, known: Mapping[str, Known]) -> tuple[Late, ...]:
@@ -97,7 +107,7 @@ def late_in(entry: Entry, known: Mapping[str, Known]) -> tuple[Late, ...]:
         amount = entry.cost if of.slab else -(of.past.cost if of.past else 0)
     else:
         return ()
-    return (Late(entry.record, amount),) if amount else ()
+    return (Late(entry, amount),) if amount else ()
 
 
 def layers(ledger: object) -> Iterator[object]:
@@ -107,6 +117,7 @@ def layers(ledger: object) -> Iterator[object]:
         found: object = ledger
         while found is not None:
             yield found
-            found = getattr(found, "ledger", None) or getattr(found, "store", None)
+            inner = getattr(found, "ledger", None)
+            found = getattr(found, "store", None) if inner is None else inner
 
     return islice(inward(), _LAYERS)

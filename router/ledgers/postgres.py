@@ -23,8 +23,9 @@ from router.errors import ConfigError, CorruptLedgerError, RouterError
 from router.ledgers import books
 from router.ledgers import slabs as slab_rules
 from router.ledgers._postgres.books import NotPreparedError, PostgresBooks
+from router.ledgers._postgres.doubts import Doubts
 from router.ledgers._postgres.load import Session, begin, look
-from router.ledgers._postgres.needs import Memory, Needs, Task
+from router.ledgers._postgres.needs import Memory, Needs, Task, result
 from router.ledgers._postgres.reading import Reading
 from router.ledgers._postgres.statements import statements
 from router.ledgers._sqlite.rows import micros
@@ -69,6 +70,7 @@ class PostgresLedger(Reading):
             ) from _missing
         server = Server(conninfo, schema)
         self.place, self.notices = server.place, Notices()
+        self._doubts = Doubts(self.notices)
         self._texts = statements(schema)
         self._patience = Patience(timeout, server.place)
         # Two connections: to read never has to wait for a commit.
@@ -226,6 +228,7 @@ class PostgresLedger(Reading):
         """Go on."""
         if in_child:
             self._combiner.reset()
+            self._doubts = Doubts(self.notices)  # the parent tells its own
         for link in (self._reading, self._writing):
             link.lock.release()
         self._sweeping.release()
@@ -253,10 +256,12 @@ class PostgresLedger(Reading):
     def _transact(self, tasks: Sequence[Operation[PostgresBooks]], needs: Needs) -> list[Any]:
         with self._writing.lock:
             for _ in range(_TRIES):
+                rows: PostgresBooks | None = None
                 session = Session(self._writing.open(), self._texts)
                 try:
                     rows = begin(session, needs, self._memory)
-                    results = [_result(task, rows) for task in tasks]
+                    self._doubts.settle(session)
+                    results = [result(task, rows) for task in tasks]
                     changed = session.finish(rows)
                 except NotPreparedError as missing:
                     self._writing.undo()
@@ -266,6 +271,7 @@ class PostgresLedger(Reading):
                     raise
                 except BaseException:
                     # Failed or interrupted, who knows at what: a new connection is sound.
+                    self._doubts.keep(rows.late if rows else ())
                     self._writing.drop()
                     raise
                 else:
@@ -289,10 +295,3 @@ class PostgresLedger(Reading):
 
         with self._patience.errors():
             return self._patience.run(attempt)
-
-
-def _result(task: Operation[PostgresBooks], rows: PostgresBooks) -> Any:
-    try:
-        return task(rows)
-    except RouterError as error:
-        return error

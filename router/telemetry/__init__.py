@@ -208,7 +208,10 @@ class Telemetry:
         self, found: Ledger, catalog: Callable[[], Catalog], now: Callable[[], datetime]
     ) -> None:
         """Watch this ledger from now on: late lines, failures of its store, what waits for it."""
-        self._stores.watch(found, catalog, now)
+        try:
+            self._stores.watch(found, catalog, now)
+        except Exception:
+            _log.warning("telemetry could not watch the whole ledger", exc_info=True)
         self._show("ledgers", self._stores.begin)
 
     def pools(self, replicas: Callable[[], Iterable[Any]]) -> None:

@@ -27,7 +27,7 @@ from router.ledgers.status import status
 from router.money import to_usd
 from router.telemetry import names
 from router.telemetry.accounts import Account, Line, Names, place_of
-from router.telemetry.gauges import Point, Shower
+from router.telemetry.gauges import Point, Shower, present
 from router.telemetry.guard import OTHER, shortened
 
 _log = logging.getLogger("router")
@@ -213,7 +213,8 @@ class BudgetGauges(Shower):
         return (self._place, budget.key(tags), budget.limits, name), name
 
     def _name(self, account: Account, wanted: str) -> str:
-        others = [o.called for o in showing if isinstance(o, BudgetGauges) and o is not self]
+        all_of_them = (o for o in present(showing) if isinstance(o, BudgetGauges))
+        others = [o.called for o in all_of_them if o is not self]
         return _names.of(account, wanted, self.called, others)
 
     def _keep(self, budget: Budget, tags: Mapping[str, str]) -> None:

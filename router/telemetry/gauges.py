@@ -11,7 +11,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
-from weakref import WeakSet
 
 from router.telemetry.names import Instrument
 
@@ -39,7 +38,17 @@ class Shower(ABC):
         """What there is to show now."""
 
 
-def register(meter: Meter, found: Mapping[str, Instrument], showing: WeakSet[Shower]) -> None:
+def present(showing: Iterable[Shower]) -> list[Shower]:
+    """All of them, in the order in which they were made; clients come and go meanwhile."""
+    while True:
+        try:
+            found = list(showing)
+        except RuntimeError:  # it changed in another thread: a look is short, so the next succeeds
+            continue
+        return sorted(found, key=lambda shower: shower.made)
+
+
+def register(meter: Meter, found: Mapping[str, Instrument], showing: Iterable[Shower]) -> None:
     """Make these gauges, which read whoever is in `showing` at the time."""
     for short, one in found.items():
         meter.create_observable_gauge(
@@ -47,12 +56,12 @@ def register(meter: Meter, found: Mapping[str, Instrument], showing: WeakSet[Sho
         )
 
 
-def _reader(short: str, showing: WeakSet[Shower]) -> Callable[[CallbackOptions], Iterable[Value]]:
+def _reader(short: str, showing: Iterable[Shower]) -> Callable[[CallbackOptions], Iterable[Value]]:
     def read(_: CallbackOptions) -> Iterator[Value]:
         from opentelemetry.metrics import Observation as Value
 
         told: set[tuple[tuple[str, str], ...]] = set()
-        showers = sorted(showing, key=lambda shower: shower.made)  # names are given in this order
+        showers = present(showing)  # names are given in this order
         # All are asked before the first is waited for: a collection has few seconds.
         for step in (_asked, lambda shower: list(shower.points(short))):
             for shower in list(showers):

@@ -85,6 +85,10 @@ class Labels:
             called[names.CANDIDATE] = record.candidate
         return self._whole(called, record.policy, record.tags)
 
+    def shown(self, tags: Mapping[str, str]) -> int:
+        """How many of these tags are labels."""
+        return sum(tag in self._tags for tag in tags)
+
     def refusal(
         self, error: str, tags: Mapping[str, str], budget: str = "", unit: str = ""
     ) -> dict[str, str]:

@@ -115,15 +115,20 @@ SPEND: Final = _counter(
     "Spend of calls when they end; the ledger is the exact record",
     SOURCE,
 )
-"""The ledger's total is this + `SPEND_EXPIRED` - `SPEND_CORRECTED`, over all processes."""
+"""The ledger's total is this + `SPEND_EXPIRED` - `SPEND_CORRECTED`, over all processes, when all
+that ended is in the ledger. `LEDGERS["cost"]` waits for it meanwhile; of a call that was reserved
+and that its store rejects, or that a killed process had not written, see `SPEND_EXPIRED`."""
 SPEND_EXPIRED: Final = _counter(
     "centroute.spend.expired",
     "USD",
     "Charged in full when their lease ended: calls whose outcome was lost",
 )
 """Those of processes that died, and answers that nobody waited for. Whoever books it counts it: a
-process without an SDK counts nothing. What `SPEND` had of a process that is killed, and its ledger
-did not have yet, is in both."""
+process without an SDK counts nothing, and a line whose COMMIT no server answered in the end may
+not be counted. A reserved call that `SPEND` has, and that its ledger did not take (its process was
+killed, its row was rejected), is in both until another process posts it from the file that was
+left, if any. One that nothing reserved is in `SPEND` only: of "local-lease" without a budget there
+is nothing that could expire."""
 SPEND_CORRECTED: Final = _counter(
     "centroute.spend.corrected",
     "USD",

@@ -10,10 +10,10 @@ from weakref import WeakSet
 
 from router.catalog import Candidate, Catalog
 from router.errors import RouterError
-from router.ledgers import Ledger
+from router.ledgers import Ledger, Record
 from router.ledgers.notices import Action, Late, Notices, layers
 from router.telemetry import names
-from router.telemetry.gauges import Point, Shower, register
+from router.telemetry.gauges import Point, Shower, present, register
 from router.telemetry.instruments import Instruments
 from router.telemetry.labels import Labels
 from router.telemetry.spans import dollars
@@ -46,6 +46,8 @@ _BEGUN: tuple[tuple[str, Action], ...] = (
     ("write", "kept"),
     ("write", "lost"),
     ("post", "rejected"),
+    ("post", "lost"),
+    ("grade", "lost"),
     ("close", "filed"),
     ("close", "lost"),
 )
@@ -57,10 +59,10 @@ class Stores(Shower):
 
     def __init__(self, instruments: Callable[[], Instruments | None], labels: Labels) -> None:
         super().__init__()
-        self._instruments, self._labels = instruments, labels
-        self._candidate: Callable[[str], Candidate | None] = lambda _: None
         self.waiting: list[Any] = []
         """What tells of calls that wait for its store, by `waiting()`."""
+        self._instruments, self._labels = instruments, labels
+        self._candidate: Callable[[str], Candidate | None] = lambda _: None
 
     def watch(
         self, ledger: Ledger, catalog: Callable[[], Catalog], now: Callable[[], datetime]
@@ -73,19 +75,23 @@ class Stores(Shower):
             except RouterError:  # another process called it, with a catalogue of its own
                 return None
 
-        self._candidate = candidate
-        found = list(layers(ledger))
-        for layer in found:
+        self._candidate, self.waiting = candidate, []
+        showing.add(self)
+        for layer in layers(ledger):
             if isinstance(notices := getattr(layer, "notices", None), Notices):
                 notices.add(self)
-        self.waiting = [layer for layer in found if callable(getattr(layer, "waiting", None))]
-        showing.add(self)
+            if callable(getattr(layer, "waiting", None)):
+                self.waiting.append(layer)
 
     def begin(self, meter: Meter) -> None:
         """Make the gauges, and the counters of failures with what they begin with."""
-        register(meter, names.LEDGERS, showing)
+        register(meter, names.LEDGERS, [_together])
         for operation, action in _BEGUN:
             self.failed(operation, action, 0)
+
+    def tells(self, record: Record) -> int:
+        """See `router.ledgers.notices.Watcher`."""
+        return self._labels.shown(record.tags)
 
     def late(self, lines: Sequence[Late]) -> None:
         """See `router.ledgers.notices.Watcher`."""
@@ -116,14 +122,37 @@ class Stores(Shower):
         name, action = _RAISED.get(operation, (operation, "lost"))
         self.failed(name, "skipped" if sent and name == "balances" else action)
 
+    def points(self, short: str) -> Iterable[Point]:  # noqa: ARG002
+        """Nothing of its own: a ledger may be another client's as well."""
+        return ()
+
+    def __str__(self) -> str:
+        return "ledgers"
+
+
+class _Together(Shower):
+    """The ledgers of all clients in the process, each once."""
+
     def points(self, short: str) -> Iterable[Point]:
-        """The points of one of `names.LEDGERS`: of all ledgers in the process, each once."""
-        every = {id(one): one for o in list(showing) if isinstance(o, Stores) for one in o.waiting}
-        told = [one.waiting() for one in every.values()]
-        if short == "calls":
+        """The points of one of `names.LEDGERS`; none where there is no client."""
+        found = [one for one in present(showing) if isinstance(one, Stores)]
+        told = [_told(one) for one in {id(one): one for o in found for one in o.waiting}.values()]
+        if found and short == "calls":
             yield {}, sum(calls for calls, _ in told)
-        else:
+        elif found:
             yield {}, dollars(sum(pico for _, pico in told))
 
     def __str__(self) -> str:
         return "ledgers"
+
+
+def _told(layer: Any) -> tuple[int, int]:
+    try:
+        calls, pico = layer.waiting()
+        return int(calls), int(pico)
+    except Exception:  # a ledger of one's own, whose `waiting` is something else
+        _log.debug("telemetry could not read what waits in %r", type(layer), exc_info=True)
+        return 0, 0
+
+
+_together = _Together()

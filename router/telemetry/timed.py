@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-from router.errors import LedgerError, RouterError
+from router.errors import RouterError
+from router.ledgers.failing import ledger_failed
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -48,7 +49,7 @@ def timed(
             raise
         except BaseException as error:
             answer, step = error, line.throw
-            if isinstance(error, LedgerError) and not isinstance(effect, away):
+            if ledger_failed(error) and not isinstance(effect, away):
                 failed(type(effect).__name__.lower(), began_call)
         if isinstance(effect, away):
             waited += clock() - asked

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from router.budgets.holds import Hold
+from router.errors import RouterError
 from router.ledgers._postgres.books import NotPreparedError, PostgresBooks
 from router.ledgers.view import Known
 
@@ -114,3 +115,11 @@ class Memory:
         """The database is not what it was."""
         self._known.clear()
         self._accounts.clear()
+
+
+def result(task: Callable[[PostgresBooks], Any], rows: PostgresBooks) -> Any:
+    """What an operation returns, or the error by which it refuses."""
+    try:
+        return task(rows)
+    except RouterError as error:
+        return error
