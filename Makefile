@@ -46,7 +46,7 @@ pytest: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
 test-postgres: $(VENV)/.dev  ## the ledger on a PostgreSQL server that it starts itself
-	$(BIN)/python tests/with_postgres.py $(BIN)/python -m pytest tests/test_postgres*.py tests/test_storm.py tests/test_crash_matrix.py
+	$(BIN)/python tests/with_postgres.py $(BIN)/python -m pytest tests/test_postgres*.py tests/test_ledger_notices.py tests/test_storm.py tests/test_crash_matrix.py
 
 test-prometheus: $(VENV)/.dev  ## metrics, dashboard and alerts on a real Prometheus, where one is installed
 	CENTROUTE_TEST_PROMETHEUS=1 $(BIN)/python -m pytest tests/prometheus

@@ -182,7 +182,8 @@ class AsyncClient(BaseClient):
             await asyncio.to_thread(self._core.close)
         finally:
             await self._transport.close()
-            self._executor.shutdown()
+            # What still waits for the ledger may take long, and need this very loop.
+            await asyncio.to_thread(self._executor.shutdown)
 
     async def __aenter__(self) -> Self:
         return self

@@ -114,6 +114,26 @@ def test_cancelled_while_the_ledger_fails_nothing_is_given():
     asyncio.run(run())
 
 
+def test_the_loop_turns_while_the_client_closes():
+    """Closing waits for a grade that the ledger has begun, and stops nobody else meanwhile."""
+
+    async def run():
+        ledger = Slow()
+        made = client(ledger)
+        giving = asyncio.create_task(made.feedback(await answered(made), 1.0))
+        await until(ledger.entered)
+        closing = asyncio.create_task(made.close())
+        while made._executor._shutdown is False:  # noqa: ASYNC110 - a thread says it to nobody
+            await asyncio.sleep(0.001)
+        assert not closing.done()
+        ledger.go.set()
+        await asyncio.gather(giving, closing)
+        assert [g.score for g in ledger.grades()] == [1.0]
+        ledger.close()
+
+    asyncio.run(run())
+
+
 def test_cancelled_before_it_begins_nothing_is_given():
     """A task that is cancelled before its first step asks nobody."""
 

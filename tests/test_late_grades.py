@@ -47,6 +47,16 @@ def outage(store, clock, mode="allow", **options):
     return LEDGERS[-1]
 
 
+class Watcher:
+    """Keeps what it is told of failures."""
+
+    def __init__(self):
+        self.failures = []
+
+    def failed(self, operation, action, calls=1):
+        self.failures.append((operation, action, calls))
+
+
 def book(ledger, *names):
     for rid in names:
         ledger.reserve(reservation(f"{rid}/0", 1, [ALL]))
@@ -140,6 +150,38 @@ def test_without_a_file_the_loss_is_told():
     with pytest.raises(LedgerError, match=r"^2 grades are not.*they are lost when this process"):
         ledger.close()
     store.ledger.close()
+
+
+def test_a_loss_is_told_to_who_watches(store, clock):
+    """Grades that end in a file, or nowhere, are counted by what became of them."""
+    fleeting = Flaky()
+    for flaky, action in ((store, "filed"), (fleeting, "lost")):
+        ledger = outage(flaky, clock)
+        ledger.notices.add(watcher := Watcher())
+        book(ledger, "r")
+        flaky.mode = "down"
+        ledger.grade([grade(), grade(by="ann")])
+        with pytest.raises(LedgerError, match=r"^2 grades are not"):
+            ledger.close()
+        assert watcher.failures[-1] == ("grade", action, 2)
+    fleeting.ledger.close()
+
+
+def test_many_are_posted_at_once(store, clock):
+    """A store that is back is asked once for all of them; one that it refuses is left alone."""
+    ledger = outage(store, clock)
+    book(ledger, *"abc")
+    store.mode = "down"
+    ledger.grade([grade(r) for r in "abc"])
+    store.mode, clock.seconds = "up", 10
+    store.asked.clear()
+    ledger.balances([ALL])
+    assert store.asked.count("grade") == 1
+    store.mode = "down"
+    ledger.grade([grade(r, by="ann") for r in ("a", "nobody", "c")])
+    store.mode, clock.seconds = "up", 20
+    ledger.balances([ALL])
+    assert [r for r, by, _ in kept(store) if by == "ann"] == ["a", "c"]
 
 
 def test_as_many_as_are_kept(store, clock):

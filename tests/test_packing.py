@@ -232,6 +232,15 @@ def test_two_quotes_of_one_name_are_kept_as_before():
     assert_same(unpack(pack(made)), made)
 
 
+@pytest.mark.parametrize("many", [2_000, 2_001])
+def test_more_names_than_any_portfolio_has_are_kept_as_before(many):
+    """A text of now names at most 2,000 candidates; of more the record is whole as well."""
+    made = record(*(quote(f"m{i}@h") for i in range(many)))
+    text = pack(made)
+    assert text[0] == ("2" if many == 2_000 else "e")
+    assert_same(unpack(text), made)
+
+
 @pytest.mark.parametrize("version", ["first", "second"])
 def test_texts_of_old_are_read(version):
     """Byte for byte what earlier versions wrote: it is read for ever, and decides as it did."""

@@ -90,6 +90,8 @@ def head_of(**given):
         as_text(head_of(ranking="1")),
         as_text(head_of(id=10**9)),
         as_text(head_of(named=["a"])),
+        as_text(head_of(named=[word for i in range(2_001) for word in (f"a{i}", "")])),
+        as_text(head_of(), numbers=b"x" * 2**20),
         as_text(head_of(rest=7)),
     ],
 )

@@ -149,12 +149,15 @@ class Backlog:
             if (left or grades) and self._stem:
                 with suppress(OSError):
                     path = write_unposted(self._stem, (*left, *grades))
-                    where, action = f"they are in {path}, which the next process posts", _FILED
+                    again = "tries again" if refused else "posts"
+                    where, action = f"they are in {path}, which the next process {again}", _FILED
                     for call in left:
                         self._leave(call)
                     self._grades.leave(grades)
         if lost:
             self._notices.failed("close", action, len(lost))
+        if grades:
+            self._notices.failed("grade", action, len(grades))
         if lost or grades:
             why = "refuses them" if refused else "does not answer"
             raise LedgerError(

@@ -69,7 +69,7 @@ class LateGrades:
         return set(mine)
 
     def post(self, most: int) -> None:
-        """Hand on up to `most`.
+        """Hand on up to `most`: together, or one by one where one of them is refused.
 
         Raises:
             Exception: as `is_outage` says, the store fails; those that it did not take are kept.
@@ -77,6 +77,15 @@ class LateGrades:
         with self._lock:
             due = ((key, grade) for key, grade in self._kept.items() if key not in self._aside)
             batch = list(islice(due, most))
+        if len(batch) > 1:
+            try:
+                self._ledger.grade([grade for _, grade in batch])
+            except Exception as error:
+                if is_outage(error):
+                    raise
+            else:
+                self._forget([key for key, _ in batch])
+                return
         for key, grade in batch:
             try:
                 self._ledger.grade([grade])

@@ -24,8 +24,10 @@ _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=json
 _CHEAPER = "cheaper_at"
 _CHECK = 4
 _FIRST = 48
-_MOST = 50_000
-"""Names are told apart by letters, from "0" on and up to where they are no letters."""
+_MOST = 2_000
+"""Names are told apart by letters, from "0" on. More of them are written as before."""
+_LONGEST = 2**20
+"""Bytes: what a forged text can cost to read stays small."""
 _COLUMNS = (DRAWS, *(f.name for f in fields(Quote) if f.name not in {"name", DRAWS}))
 """Draws before their spread."""
 _cells = attrgetter(*_COLUMNS)
@@ -85,6 +87,8 @@ def to_bytes(record: DecisionRecord) -> bytes:
     deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=_dictionary())
     plain = text.encode("utf-8", "surrogatepass") + b"\0" + high
     made = deflate.compress(plain) + deflate.flush() + digits + rest
+    if len(made) > _LONGEST - _CHECK:
+        raise UnfitError
     return made + zlib.crc32(made).to_bytes(_CHECK, "little")
 
 
@@ -94,6 +98,8 @@ def from_bytes(packed: bytes) -> DecisionRecord:
     Raises:
         RecordError: they are damaged, or of none.
     """
+    if len(packed) > _LONGEST:
+        raise RecordError(f"expected a packed decision record, got {len(packed):,} bytes")
     made, check = packed[:-_CHECK], packed[-_CHECK:]
     if zlib.crc32(made).to_bytes(_CHECK, "little") != check:
         raise RecordError("expected a packed decision record: it is damaged or cut off")
@@ -110,8 +116,8 @@ def _record(head: Sequence[Any], high: bytes, numbers: bytes) -> DecisionRecord:
     ranking, rejected, whys, escalation, drawn, chances, words, *others = decided
     obstacles, reasons, priced, named, rest = others
     names = named[::2]
-    if not 0 <= count <= len(names):
-        raise ValueError("it has more quotes than names")
+    if not 0 <= count <= len(names) <= _MOST:
+        raise ValueError(f"expected at most {_MOST:,} names, and as many quotes at most")
     prices = dict(zip(names, named[1::2], strict=True))
     if isinstance(identity, int):
         numbers, identity = numbers[identity:], numbers[:identity].hex()

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from router.errors import ConfigError
-from router.money import format_usd, to_pico
+from router.money import exact_usd, to_pico
 from router.tuning.measure import EXACT, Measured
 from router.tuning.traffic import Traffic
 
@@ -26,7 +26,7 @@ class Cost:
 
     def __str__(self) -> str:
         bound = ", surely" if self.sure else ""
-        return f"at most {format_usd(self.pico)} a request{bound}"
+        return f"at most {exact_usd(self.pico)} a request{bound}"
 
     def lacks(self, found: Measured) -> float:
         """By how much it is missed; 0 or less where it is met."""
