@@ -3,6 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from router.bills import reconcile
 from router.ledgers.entries import Entry, Record, Reservation, Settlement
 from router.ledgers.sqlite import SQLiteLedger
 from router.types import Cost, Usage
@@ -10,6 +13,23 @@ from router.types import Cost, Usage
 FLASH = "deepseek-flash@deepseek"
 ROW = "deepseek-flash@deepseek/2026-09-10T04:00Z"
 """0.15 / 0.003 / 0.60 USD a million tokens, twice that at peak."""
+
+
+@pytest.fixture(name="bill")
+def bill_fixture(tmp_path):
+    """Write a bill and compare it with a ledger's lines."""
+
+    def compared(text, lines, **options):
+        path = tmp_path / "bill.csv"
+        path.write_text(text)
+        return reconcile(path, lines, **options)
+
+    return compared
+
+
+def only(found):
+    (finding,) = found.findings
+    return finding
 
 
 def utc(text):

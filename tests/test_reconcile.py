@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from invoices import FLASH, ROW, deepseek, entry, ledger_of, month, told, utc
+from invoices import FLASH, ROW, bill_fixture, deepseek, entry, ledger_of, month, only, told, utc
 
 from router.bills import Tolerance, read_invoice, reconcile, reprice
 from router.catalog import Catalog
@@ -17,22 +17,7 @@ from router.ledgers.entries import LEASE
 from router.money import to_usd
 from router.types import Usage
 
-
-@pytest.fixture
-def bill(tmp_path):
-    """Write a bill and compare it with a ledger's lines."""
-
-    def compared(text, lines, **options):
-        path = tmp_path / "bill.csv"
-        path.write_text(text)
-        return reconcile(path, lines, **options)
-
-    return compared
-
-
-def only(found):
-    (finding,) = found.findings
-    return finding
+__all__ = ["bill_fixture"]
 
 
 def test_a_right_bill_agrees_to_the_pico(bill):

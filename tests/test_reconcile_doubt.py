@@ -7,30 +7,15 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from invoices import FLASH, ROW, counted, deepseek, entry, month, told, utc
+from invoices import FLASH, ROW, bill_fixture, counted, deepseek, entry, month, only, told, utc
 
 from router.bills import reconcile
 from router.catalog import Catalog
 from router.money import to_usd
 
+__all__ = ["bill_fixture"]
+
 HEAD = "day,model,fresh_tokens,cache_read_tokens,output_tokens,requests,amount_usd\n"
-
-
-@pytest.fixture
-def bill(tmp_path):
-    """Write a bill and compare it with a ledger's lines."""
-
-    def compared(text, lines, **options):
-        path = tmp_path / "bill.csv"
-        path.write_text(text)
-        return reconcile(path, lines, **options)
-
-    return compared
-
-
-def only(found):
-    (finding,) = found.findings
-    return finding
 
 
 @pytest.mark.parametrize("every", [1, 4])

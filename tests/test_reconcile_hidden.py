@@ -5,31 +5,14 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-import pytest
-from invoices import counted, deepseek, entry, month, told, utc
+from invoices import bill_fixture, counted, deepseek, entry, month, only, told, utc
 
-from router.bills import reconcile
 from router.money import to_usd
 from router.types import Usage
 
+__all__ = ["bill_fixture"]
+
 HEAD = "day,model,fresh_tokens,cache_read_tokens,output_tokens,requests,amount_usd\n"
-
-
-@pytest.fixture
-def bill(tmp_path):
-    """Write a bill and compare it with a ledger's lines."""
-
-    def compared(text, lines, **options):
-        path = tmp_path / "bill.csv"
-        path.write_text(text)
-        return reconcile(path, lines, **options)
-
-    return compared
-
-
-def only(found):
-    (finding,) = found.findings
-    return finding
 
 
 def with_lost_calls(lines):

@@ -5,7 +5,7 @@ from datetime import UTC, date
 from decimal import Decimal
 
 import pytest
-from invoices import FLASH, deepseek, ledger_of, month, told, utc
+from invoices import FLASH, bill_fixture, deepseek, ledger_of, month, only, told, utc
 
 from router.bills import Tolerance, read_invoice, reconcile
 from router.catalog import Catalog
@@ -14,27 +14,12 @@ from router.errors import InvalidRequestError, UnknownHostError, UnknownModelErr
 from router.money import to_usd
 from router.reports import focus_from
 
+__all__ = ["bill_fixture"]
+
 FOCUS = (
     "BilledCost,BillingCurrency,ChargePeriodStart,ChargePeriodEnd,ChargeCategory,"
     "ConsumedQuantity,ConsumedUnit,ServiceCategory,ResourceName,x_SkuMeterName\n"
 )
-
-
-@pytest.fixture
-def bill(tmp_path):
-    """Write a bill and compare it with a ledger's lines."""
-
-    def compared(text, lines, **options):
-        path = tmp_path / "bill.csv"
-        path.write_text(text)
-        return reconcile(path, lines, **options)
-
-    return compared
-
-
-def only(found):
-    (finding,) = found.findings
-    return finding
 
 
 def amounts(lines, extra=""):
